@@ -1,0 +1,53 @@
+/** The database connection of an isolate. */
+import postgres from "postgres";
+import { env, missingEnv } from "./env.ts";
+
+/** A pool of connections; tagged template in, rows out. */
+export type Sql = postgres.Sql;
+
+/** Supabase's transaction pooler listens here: no prepared statements, no start-up parameters. */
+const TRANSACTION_POOLER_PORT = "6543";
+
+let client: Sql | undefined;
+
+/**
+ * The isolate's pool, made at first use; connections open lazily and close when idle.
+ *
+ * jsonb parameters are passed as text and cast, `${JSON.stringify(value)}::text::jsonb`: the client
+ * would encode them a second time.
+ *
+ * @throws AppError `configuration_missing` (503) without MARKETPLACE_DB_URL and SUPABASE_DB_URL.
+ */
+export function db(): Sql {
+  return client ??= connect(databaseUrl(), env().MARKETPLACE_DB_POOL);
+}
+
+/** Closes the isolate's pool; the next {@link db} opens a new one. */
+export async function closeDb(): Promise<void> {
+  const closing = client;
+  client = undefined;
+  await closing?.end({ timeout: 2 });
+}
+
+function databaseUrl(): string {
+  const url = env().MARKETPLACE_DB_URL ?? env().SUPABASE_DB_URL;
+  if (!url) throw missingEnv("MARKETPLACE_DB_URL");
+  return url;
+}
+
+function connect(url: string, max: number): Sql {
+  const pooled = new URL(url).port === TRANSACTION_POOLER_PORT;
+  return postgres(url, {
+    max,
+    prepare: !pooled,
+    idle_timeout: 20,
+    connect_timeout: 5,
+    max_lifetime: 30 * 60,
+    // The client's default waits up to 20 s between attempts: too long once a database is back.
+    backoff: (attempts: number) => Math.min(0.05 * 2 ** attempts, 1),
+    onnotice: () => {},
+    connection: pooled
+      ? { application_name: "marketplace" }
+      : { application_name: "marketplace", statement_timeout: 15_000 },
+  });
+}
