@@ -1,0 +1,233 @@
+-- Rules and the workflows that carry them out.
+
+create table marketplace.workflows (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null default marketplace._default_organization_id() references marketplace.organizations (id),
+  slug text not null unique check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
+  name text not null check (name <> ''),
+  description text not null default '',
+  kind text not null default 'n8n' check (kind in ('n8n', 'http')),
+  endpoint text not null check (endpoint <> ''),
+  is_active boolean not null default true,
+  sends_payload boolean not null default false,
+  max_concurrency int not null default 5 check (max_concurrency between 1 and 1000),
+  timeout_ms int not null default 10000 check (timeout_ms between 100 and 120000),
+  lease interval not null default '5 minutes' check (lease between '1 second' and '1 day'),
+  max_attempts int not null default 3 check (max_attempts between 1 and 100),
+  retry_base interval not null default '1 second' check (retry_base >= '0'),
+  retry_cap interval not null default '1 hour' check (retry_cap >= '0'),
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table marketplace.workflows is
+  'Executors of jobs: an n8n workflow or any HTTPS endpoint. Members of its organization read it; the service role writes.';
+comment on column marketplace.workflows.endpoint is
+  'For n8n the path below <N8N_URL>/webhook/, or an absolute URL; for http an absolute URL.';
+comment on column marketplace.workflows.sends_payload is
+  'Whether a dispatch carries the event''s payload; otherwise the workflow asks for it with its job token.';
+comment on column marketplace.workflows.lease is
+  'How long an attempt may be silent; every call with the job token renews it.';
+comment on column marketplace.workflows.retry_base is
+  'The n-th retry waits a random time up to retry_base * 2^(n-1), at most retry_cap.';
+create index workflows_organization_id_idx on marketplace.workflows (organization_id);
+create trigger workflows_touch before update on marketplace.workflows
+  for each row execute function marketplace._touch_updated_at();
+
+-- The workflow that mirrors GitHub artifacts, kept in n8n/workflows/
+insert into marketplace.workflows (slug, name, description, kind, endpoint, max_concurrency, lease, max_attempts, retry_cap)
+values (
+  'github-artifacts-mirror',
+  'GitHub artifacts mirror',
+  'Copies the artifacts of a GitHub Actions run to Drive, S3, R2 or B2, and verifies the copies.',
+  'n8n',
+  'github-artifacts-mirror',
+  5,
+  '5 minutes',
+  10,
+  '5 minutes'
+);
+
+-- Globs --------------------------------------------------------------------------------------
+
+create function marketplace._glob_to_regex(p_glob text)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_regex text := '';
+  v_char text;
+  v_braces int := 0;
+  v_end int;
+  i int := 1;
+begin
+  while i <= length(p_glob) loop
+    v_char := substr(p_glob, i, 1);
+    if v_char = '*' and substr(p_glob, i, 3) = '**/' and (i = 1 or substr(p_glob, i - 1, 1) = '/') then
+      v_regex := v_regex || '(?:[^/]+/)*';
+      i := i + 2;
+    elsif v_char = '*' and substr(p_glob, i, 2) = '**' then
+      v_regex := v_regex || '.*';
+      i := i + 1;
+    elsif v_char = '*' then
+      v_regex := v_regex || '[^/]*';
+    elsif v_char = '?' then
+      v_regex := v_regex || '[^/]';
+    elsif v_char = '{' and position('}' in substr(p_glob, i)) > 0 then
+      v_regex := v_regex || '(?:';
+      v_braces := v_braces + 1;
+    elsif v_char = ',' and v_braces > 0 then
+      v_regex := v_regex || '|';
+    elsif v_char = '}' and v_braces > 0 then
+      v_regex := v_regex || ')';
+      v_braces := v_braces - 1;
+    elsif v_char = '[' and substr(p_glob, i) ~ '^\[!?[^]/\[\\]+\]' then
+      v_end := i + position(']' in substr(p_glob, i)) - 1;
+      v_regex := v_regex || regexp_replace(substr(p_glob, i, v_end - i + 1), '^\[!', '[^/');
+      i := v_end;
+    elsif v_char ~ '[\\.+^$|()\[\]{}]' then
+      v_regex := v_regex || '\' || v_char;
+    else
+      v_regex := v_regex || v_char;
+    end if;
+    i := i + 1;
+  end loop;
+  return '^' || v_regex || repeat(')', v_braces) || '$';
+end
+$$;
+comment on function marketplace._glob_to_regex(text) is
+  'A glob as an anchored regular expression that Postgres and JavaScript read alike: * and ? within a segment, ** across segments, {a,b}, [abc], [!abc].';
+
+create function marketplace._pattern_key(p_glob text)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select case
+    when p_glob ~ '[*?{[]' then coalesce(substring(p_glob from '^([^*?{[]*/)'), '')
+    else p_glob
+  end
+$$;
+comment on function marketplace._pattern_key(text) is
+  'What a pattern is found by: itself when it has no wildcard, else the folders before the first one ('''' or ending in "/").';
+
+create function marketplace._path_keys(p_path text)
+returns text[]
+language sql
+immutable
+set search_path = ''
+as $$
+  -- '' , 'a/', 'a/b/', … and the path itself
+  select array_agg(distinct k.key)
+  from (
+    select ''
+    union all
+    select p_path
+    union all
+    select left(p_path, n) from generate_series(1, length(p_path)) as n where substr(p_path, n, 1) = '/'
+  ) as k (key)
+$$;
+comment on function marketplace._path_keys(text) is 'Every pattern key under which a pattern that matches this path can stand.';
+
+-- Rules --------------------------------------------------------------------------------------
+
+create table marketplace.sync_rules (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null references marketplace.organizations (id),
+  name text not null check (name <> ''),
+  description text not null default '',
+  is_active boolean not null default true,
+  source_integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  event_types text[] not null default '{}',
+  source_pattern text not null default '**' check (source_pattern <> '' and length(source_pattern) <= 500),
+  filter jsonpath, -- null: every event of the pattern
+  artifact_types text[] not null default '{}',
+  destination_integration_id uuid references marketplace.integrations (id) on delete cascade, -- null: the workflow has no storage destination
+  destination_template text not null default '{name}' check (destination_template <> ''),
+  workflow_id uuid not null references marketplace.workflows (id),
+  notify_integration_id uuid references marketplace.integrations (id) on delete set null, -- null: nobody is told
+  notify_channel text, -- null: the integration's own config.channel
+  priority int not null default 0,
+  max_attempts int check (max_attempts between 1 and 100), -- null: the workflow's
+  config jsonb not null default '{}' check (jsonb_typeof(config) = 'object'),
+  pattern_key text not null generated always as (marketplace._pattern_key(source_pattern)) stored,
+  pattern_regex text not null generated always as (marketplace._glob_to_regex(source_pattern)) stored,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+comment on table marketplace.sync_rules is
+  'What should happen when: events of a source that match become jobs of a workflow. Members of its organization read it; the service role writes.';
+comment on column marketplace.sync_rules.event_types is
+  'Event types such as workflow_run.completed; a trailing * matches the rest; empty means any.';
+comment on column marketplace.sync_rules.source_pattern is
+  'Glob over the resource path: artifacts/<name>, refs/heads/<branch>, objects/<key>, files/<folder>/<name>, …';
+comment on column marketplace.sync_rules.filter is 'SQL/JSON path over the payload: a predicate, or a path that must exist.';
+comment on column marketplace.sync_rules.artifact_types is 'File types (extensions, lower case) to take; empty means all.';
+comment on column marketplace.sync_rules.destination_template is
+  'Path at the destination; {date} {workflow} {name} {repo} {branch} {run_id} {sha} {ext} … are filled in and sanitised.';
+comment on column marketplace.sync_rules.priority is 'Higher runs first.';
+create index sync_rules_match_idx on marketplace.sync_rules (source_integration_id, pattern_key collate "C") where is_active;
+create index sync_rules_organization_id_idx on marketplace.sync_rules (organization_id);
+create index sync_rules_source_integration_id_idx on marketplace.sync_rules (source_integration_id);
+create index sync_rules_destination_integration_id_idx on marketplace.sync_rules (destination_integration_id);
+create index sync_rules_notify_integration_id_idx on marketplace.sync_rules (notify_integration_id);
+create index sync_rules_workflow_id_idx on marketplace.sync_rules (workflow_id);
+
+create function marketplace._complete_rule()
+returns trigger
+language plpgsql
+set search_path = ''
+as $$
+declare
+  v_source marketplace.integrations;
+  v_default_workflow_slug text;
+begin
+  select * into v_source from marketplace.integrations as i where i.id = new.source_integration_id;
+  if v_source.id is null then
+    raise exception 'rule % has no source: integration % does not exist', quote_literal(new.name), coalesce(new.source_integration_id::text, 'null')
+      using errcode = 'MK422', hint = 'Register the integration first with marketplace.register_integration(…), then use its id.';
+  end if;
+  new.organization_id := v_source.organization_id;
+  new.artifact_types := coalesce((select array_agg(lower(ltrim(t, '.'))) from unnest(new.artifact_types) as t), '{}');
+  if exists (
+    select from marketplace.integrations as i
+    where i.id in (new.destination_integration_id, new.notify_integration_id)
+      and i.organization_id <> v_source.organization_id
+  ) then
+    raise exception 'rule % mixes organizations', quote_literal(new.name)
+      using errcode = 'MK422', hint = 'Source, destination and notification must be integrations of one organization.';
+  end if;
+  if new.workflow_id is null then
+    select p.default_workflow_slug into v_default_workflow_slug from marketplace.providers as p where p.slug = v_source.provider;
+    select w.id into new.workflow_id from marketplace.workflows as w where w.slug = v_default_workflow_slug;
+    if new.workflow_id is null then
+      raise exception 'rule % names no workflow, and provider % has no default one', quote_literal(new.name), v_source.provider
+        using errcode = 'MK422', hint = 'Set workflow_id to a row of marketplace.workflows.';
+    end if;
+  end if;
+  new.updated_at := now();
+  return new;
+end
+$$;
+comment on function marketplace._complete_rule() is
+  'Fills in a rule''s organization and default workflow, and refuses a rule that mixes organizations.';
+create trigger sync_rules_complete before insert or update on marketplace.sync_rules
+  for each row execute function marketplace._complete_rule();
+
+alter table marketplace.workflows enable row level security;
+alter table marketplace.sync_rules enable row level security;
+create policy "members read their workflows" on marketplace.workflows
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+create policy "members read their rules" on marketplace.sync_rules
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+
+revoke all on all functions in schema marketplace from public;
+grant select on marketplace.workflows, marketplace.sync_rules to authenticated;
+grant select, insert, update, delete on marketplace.workflows, marketplace.sync_rules to service_role;
+grant execute on function
+  marketplace._glob_to_regex(text), marketplace._pattern_key(text), marketplace._path_keys(text)
+to service_role;

@@ -1,0 +1,224 @@
+-- Jobs (one event x one rule), their attempts, the artifacts they move, quotas and execution logs.
+
+create table marketplace.sync_jobs (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null references marketplace.organizations (id),
+  rule_id uuid not null references marketplace.sync_rules (id) on delete cascade,
+  workflow_id uuid not null references marketplace.workflows (id),
+  event_id uuid, -- null: made by a schedule, not by an event
+  event_created_at timestamptz, -- null: as event_id; finds the event's partition
+  correlation_id uuid not null default gen_random_uuid(),
+  status text not null default 'pending' check (status in ('pending', 'running', 'completed', 'dead', 'cancelled')),
+  priority int not null default 0,
+  run_at timestamptz not null default now(),
+  attempt_count int not null default 0 check (attempt_count >= 0),
+  max_attempts int not null default 3 check (max_attempts >= 1),
+  lease_id uuid, -- null: nobody holds it
+  lease_expires_at timestamptz, -- null: nobody holds it
+  claimed_at timestamptz, -- null: nobody holds it
+  token_hash bytea, -- null: never claimed
+  dispatched_at timestamptz, -- null: never delivered to its workflow
+  finished_at timestamptz, -- null: not finished
+  error_code text, -- null: no attempt has failed
+  error_message text, -- null: no attempt has failed
+  result jsonb, -- null: not completed
+  created_at timestamptz not null default now(),
+  constraint sync_jobs_event_rule_key unique (event_id, rule_id),
+  constraint sync_jobs_event_check check ((event_id is null) = (event_created_at is null)),
+  constraint sync_jobs_running_has_lease_check check (
+    (status = 'running') = (lease_id is not null)
+    and (status = 'running') = (lease_expires_at is not null)
+    and (status = 'running') = (claimed_at is not null)
+  ),
+  constraint sync_jobs_finished_check check ((status in ('completed', 'dead', 'cancelled')) = (finished_at is not null)),
+  constraint sync_jobs_dead_has_reason_check check (status <> 'dead' or error_code is not null),
+  constraint sync_jobs_attempts_check check (status <> 'running' or token_hash is not null and attempt_count >= 1)
+) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.05);
+comment on table marketplace.sync_jobs is
+  'The queue: pending -> running (leased) -> completed, or back to pending, or dead. Written by route_events, claim_jobs and the job functions; members of its organization read it.';
+comment on column marketplace.sync_jobs.lease_id is
+  'The attempt that holds the job. A report that names another one changes nothing.';
+comment on column marketplace.sync_jobs.token_hash is
+  'SHA-256 of the token of the latest attempt; the token itself was given to the workflow only.';
+comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry.';
+create index sync_jobs_due_idx on marketplace.sync_jobs (workflow_id, priority desc, run_at, id) where status = 'pending';
+create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id) where status = 'running';
+create index sync_jobs_lease_idx on marketplace.sync_jobs (lease_expires_at) where status = 'running';
+create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead';
+create index sync_jobs_finished_idx on marketplace.sync_jobs (finished_at) where finished_at is not null;
+create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at desc);
+create index sync_jobs_rule_id_idx on marketplace.sync_jobs (rule_id);
+create index sync_jobs_workflow_id_idx on marketplace.sync_jobs (workflow_id);
+create index sync_jobs_correlation_id_idx on marketplace.sync_jobs (correlation_id);
+
+create table marketplace.sync_job_attempts (
+  id uuid not null,
+  started_at timestamptz not null default now(),
+  organization_id uuid not null,
+  job_id uuid not null,
+  attempt int not null check (attempt >= 1),
+  dispatch_outcome text check (dispatch_outcome in ('delivered', 'failed', 'unknown')), -- null: not sent yet
+  dispatch_status int, -- null: no answer
+  dispatch_ms numeric check (dispatch_ms >= 0), -- null: not sent yet
+  result text check (result in ('completed', 'failed', 'lease_lost', 'cancelled')), -- null: still running
+  ended_at timestamptz, -- null: still running
+  error_code text, -- null: nothing went wrong
+  error_message text, -- null: nothing went wrong
+  response text, -- null: nothing worth keeping
+  primary key (id, started_at),
+  constraint sync_job_attempts_ended_check check ((result is null) = (ended_at is null))
+) partition by range (started_at);
+comment on table marketplace.sync_job_attempts is
+  'One row per attempt of a job, partitioned by day: sent how, answered what, ended how. Its id is the lease id. Members of its organization read it.';
+comment on column marketplace.sync_job_attempts.dispatch_outcome is
+  'delivered = answered 2xx, that is started; failed = certainly not started; unknown = sent, no answer: possibly started.';
+comment on column marketplace.sync_job_attempts.job_id is 'sync_jobs.id; no foreign key: attempts have a retention of their own.';
+create table marketplace.sync_job_attempts_default partition of marketplace.sync_job_attempts default;
+comment on table marketplace.sync_job_attempts_default is
+  'Catches attempts of days without a partition; maintenance moves them. No policy: read through the parent.';
+alter table marketplace.sync_job_attempts_default enable row level security;
+create index sync_job_attempts_job_id_idx on marketplace.sync_job_attempts (job_id, started_at);
+
+create table marketplace.artifact_syncs (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null references marketplace.organizations (id),
+  job_id uuid not null references marketplace.sync_jobs (id) on delete cascade,
+  rule_id uuid not null references marketplace.sync_rules (id) on delete cascade,
+  source_integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  destination_integration_id uuid references marketplace.integrations (id) on delete cascade, -- null: the workflow decides
+  correlation_id uuid not null,
+  source_ref text not null,
+  source_path text not null,
+  name text not null,
+  content_type text not null default 'application/octet-stream',
+  size_bytes bigint check (size_bytes >= 0), -- null: the source does not say
+  sha256 text check (sha256 ~ '^[0-9a-f]{64}$'), -- null: the source does not say
+  destination_path text not null default '',
+  destination_ref text, -- null: none yet; the destination's own id (Drive file id, object key)
+  transferred_bytes bigint check (transferred_bytes >= 0), -- null: not reported
+  transferred_sha256 text check (transferred_sha256 ~ '^[0-9a-f]{64}$'), -- null: not reported
+  transferred_md5 text check (transferred_md5 ~ '^[0-9a-f]{32}$'), -- null: not reported
+  destination_size_bytes bigint check (destination_size_bytes >= 0), -- null: not verified
+  destination_checksum text, -- null: not verified; '<algorithm>:<hex>'
+  status text not null default 'planned'
+    check (status in ('planned', 'transferring', 'uploaded', 'completed', 'failed', 'skipped')),
+  error_code text, -- null: no failure
+  error_message text, -- null: no failure
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  started_at timestamptz, -- null: not begun
+  completed_at timestamptz, -- null: not completed
+  constraint artifact_syncs_job_id_source_ref_key unique (job_id, source_ref),
+  constraint artifact_syncs_completed_is_proven_check check (
+    (status = 'completed') = (completed_at is not null)
+    and (status <> 'completed' or destination_size_bytes is not null and destination_checksum is not null)
+  ),
+  constraint artifact_syncs_size_matches_check check (
+    status <> 'completed' or size_bytes is null or destination_size_bytes = size_bytes
+  ),
+  constraint artifact_syncs_failed_has_reason_check check (
+    (status in ('failed', 'skipped')) = (error_code is not null) and (error_code is not null or error_message is null)
+  )
+) with (fillfactor = 80);
+comment on table marketplace.artifact_syncs is
+  'One object moved for a job: planned -> transferring -> uploaded -> completed once the destination''s size and checksum match; or failed, or skipped. Members of its organization read it.';
+create index artifact_syncs_organization_id_idx on marketplace.artifact_syncs (organization_id, created_at desc);
+create index artifact_syncs_created_at_idx on marketplace.artifact_syncs (created_at desc);
+create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id);
+create index artifact_syncs_source_integration_id_idx on marketplace.artifact_syncs (source_integration_id, created_at desc);
+create index artifact_syncs_destination_integration_id_idx on marketplace.artifact_syncs (destination_integration_id, created_at desc);
+create index artifact_syncs_correlation_id_idx on marketplace.artifact_syncs (correlation_id);
+create index artifact_syncs_failed_idx on marketplace.artifact_syncs (created_at desc) where status = 'failed';
+create trigger artifact_syncs_touch before update on marketplace.artifact_syncs
+  for each row execute function marketplace._touch_updated_at();
+
+create table marketplace.destination_folders (
+  integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  path text not null,
+  folder_id text not null check (folder_id <> ''),
+  created_at timestamptz not null default now(),
+  primary key (integration_id, path)
+);
+comment on table marketplace.destination_folders is
+  'Ids agreed upon for folders at destinations that address folders by id (Drive), so that two transfers never make one twice. No policy: only functions and the service role touch it.';
+
+create table marketplace.api_quotas (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null references marketplace.organizations (id),
+  integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  name text not null check (name <> ''),
+  limit_count bigint not null check (limit_count > 0),
+  used_count bigint not null default 0 check (used_count >= 0),
+  window_started_at timestamptz not null default now(),
+  resets_at timestamptz not null,
+  updated_at timestamptz not null default now(),
+  unique (integration_id, name),
+  constraint api_quotas_window_check check (resets_at >= window_started_at)
+);
+comment on table marketplace.api_quotas is
+  'How much of a provider''s rate limit is spent in the running window. Written by observe_quota from the provider''s answers; members of its organization read it.';
+create index api_quotas_organization_id_idx on marketplace.api_quotas (organization_id);
+
+create table marketplace.execution_logs (
+  id uuid not null default marketplace.uuid_v7(),
+  created_at timestamptz not null default now(),
+  organization_id uuid not null,
+  integration_id uuid not null,
+  job_id uuid, -- null: called by a user or a key, not for a job
+  correlation_id uuid not null,
+  action text not null,
+  outcome text not null check (outcome in ('succeeded', 'failed')),
+  status_code int, -- null: the provider did not answer
+  duration_ms numeric not null check (duration_ms >= 0),
+  error_code text, -- null: it went well
+  error_message text, -- null: it went well
+  primary key (id, created_at),
+  constraint execution_logs_failed_has_reason_check check ((outcome = 'failed') = (error_code is not null))
+) partition by range (created_at);
+comment on table marketplace.execution_logs is
+  'Every action run at a provider, partitioned by day: which, for whom, how it went. Written by log_execution; members of its organization read it.';
+create table marketplace.execution_logs_default partition of marketplace.execution_logs default;
+comment on table marketplace.execution_logs_default is
+  'Catches executions of days without a partition; maintenance moves them. No policy: read through the parent.';
+alter table marketplace.execution_logs_default enable row level security;
+create index execution_logs_organization_id_idx on marketplace.execution_logs (organization_id, created_at desc);
+create index execution_logs_correlation_id_idx on marketplace.execution_logs (correlation_id);
+
+-- Who may -------------------------------------------------------------------------------------
+
+alter table marketplace.sync_jobs enable row level security;
+alter table marketplace.sync_job_attempts enable row level security;
+alter table marketplace.artifact_syncs enable row level security;
+alter table marketplace.destination_folders enable row level security;
+alter table marketplace.api_quotas enable row level security;
+alter table marketplace.execution_logs enable row level security;
+
+create policy "members read their jobs" on marketplace.sync_jobs
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+create policy "members read the attempts of their jobs" on marketplace.sync_job_attempts
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+create policy "members read their artifact syncs" on marketplace.artifact_syncs
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+create policy "members read their quotas" on marketplace.api_quotas
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+create policy "members read their executions" on marketplace.execution_logs
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+
+-- a member sees a job, but never the hash of its token
+grant select (
+  id, organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id, status, priority, run_at,
+  attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
+  result, created_at
+) on marketplace.sync_jobs to authenticated;
+grant select on
+  marketplace.sync_job_attempts, marketplace.artifact_syncs, marketplace.api_quotas, marketplace.execution_logs
+to authenticated;
+grant select, insert, update, delete on
+  marketplace.sync_jobs, marketplace.sync_job_attempts, marketplace.artifact_syncs,
+  marketplace.destination_folders, marketplace.api_quotas, marketplace.execution_logs
+to service_role;

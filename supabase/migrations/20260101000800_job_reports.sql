@@ -1,0 +1,407 @@
+-- What a running workflow may do with its job token: read its job, plan artifacts, report, finish.
+-- marketplace-jobs calls these; every change names the lease it was made under.
+
+create function marketplace.authorize_job(p_job_id uuid, p_token text)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs;
+  v_context jsonb;
+begin
+  -- any call with a living token renews its lease
+  update marketplace.sync_jobs as j
+  set lease_expires_at = greatest(j.lease_expires_at, now() + w.lease)
+  from marketplace.workflows as w
+  where j.id = p_job_id and w.id = j.workflow_id
+    and j.token_hash = sha256(convert_to(p_token, 'UTF8'))
+    and j.status = 'running' and j.lease_expires_at > now()
+  returning j.* into v_job;
+
+  if v_job.id is null then
+    select * into v_job from marketplace.sync_jobs as j where j.id = p_job_id;
+    if v_job.id is null then
+      raise exception 'job % does not exist', p_job_id
+        using errcode = 'MK404', hint = 'Use the job URL that the dispatch carried.';
+    elsif v_job.token_hash is distinct from sha256(convert_to(coalesce(p_token, ''), 'UTF8')) then
+      raise exception 'the token is not valid for job %', p_job_id
+        using errcode = 'MK401', hint = 'Send the token of this attempt''s dispatch as Authorization: Bearer <token>; an earlier attempt''s token is dead.';
+    elsif v_job.status = 'running' then
+      raise exception 'the lease of job % ended at %', p_job_id, v_job.lease_expires_at
+        using errcode = 'MK409', hint = 'Report a heartbeat before the lease ends; the job will be tried again.';
+    elsif v_job.status <> 'completed' then
+      raise exception 'job % is % and no longer held by this attempt', p_job_id, v_job.status
+        using errcode = 'MK409', hint = 'Stop working on it; a retry comes with a token of its own.';
+    end if;
+  end if;
+
+  select jsonb_build_object(
+    'job', jsonb_build_object(
+      'id', v_job.id, 'status', v_job.status, 'attempt', v_job.attempt_count, 'max_attempts', v_job.max_attempts,
+      'lease_id', v_job.lease_id, 'lease_expires_at', v_job.lease_expires_at,
+      'correlation_id', v_job.correlation_id, 'organization_id', v_job.organization_id, 'created_at', v_job.created_at
+    ),
+    'event', (
+      select jsonb_build_object(
+        'id', e.id, 'event_type', e.event_type, 'provider', e.provider, 'account', e.account,
+        'resource_path', e.resource_path, 'occurred_at', e.occurred_at, 'created_at', e.created_at, 'payload', e.payload
+      )
+      from marketplace.webhook_events as e
+      where e.id = v_job.event_id and e.created_at = v_job.event_created_at
+    ),
+    'rule', jsonb_build_object(
+      'id', r.id, 'name', r.name, 'source_pattern', r.source_pattern, 'source_pattern_regex', r.pattern_regex,
+      'artifact_types', to_jsonb(r.artifact_types), 'destination_template', r.destination_template, 'config', r.config
+    ),
+    'source', marketplace._integration_json(r.source_integration_id),
+    'destination', marketplace._integration_json(r.destination_integration_id),
+    'notify', marketplace._integration_json(r.notify_integration_id) || jsonb_build_object(
+      'channel', coalesce(r.notify_channel, (select i.config ->> 'channel' from marketplace.integrations as i where i.id = r.notify_integration_id))
+    ),
+    'artifacts', (
+      select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]')
+      from marketplace.artifact_syncs as a
+      where a.job_id = v_job.id
+    )
+  )
+  into v_context
+  from marketplace.sync_rules as r
+  where r.id = v_job.rule_id;
+  return v_context;
+end
+$$;
+comment on function marketplace.authorize_job(uuid, text) is
+  'Checks a job token (MK401, MK404, MK409), renews the lease, and returns the job with its event, rule, integrations and artifacts. A completed job can still be read.';
+
+create function marketplace._require_lease(p_job_id uuid, p_lease_id uuid)
+returns marketplace.sync_jobs
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs;
+begin
+  select * into v_job
+  from marketplace.sync_jobs as j
+  where j.id = p_job_id and j.lease_id = p_lease_id and j.status = 'running' and j.lease_expires_at > now()
+  for no key update;
+  if v_job.id is null then
+    raise exception 'lease % does not hold job %', coalesce(p_lease_id::text, 'null'), coalesce(p_job_id::text, 'null')
+      using errcode = 'MK409', hint = 'The lease ended, or the job did; stop working on it.';
+  end if;
+  return v_job;
+end
+$$;
+comment on function marketplace._require_lease(uuid, uuid) is
+  'The job, locked until the end of the transaction, if the lease still holds it; MK409 otherwise.';
+
+create function marketplace.plan_artifacts(p_job_id uuid, p_lease_id uuid, p_artifacts jsonb)
+returns setof marketplace.artifact_syncs
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs := marketplace._require_lease(p_job_id, p_lease_id);
+begin
+  if jsonb_typeof(p_artifacts) is distinct from 'array' then
+    raise exception 'artifacts is not a JSON array' using errcode = 'MK400', hint = 'Pass [{"source_ref": …, "name": …}].';
+  end if;
+  return query
+  insert into marketplace.artifact_syncs as a (
+    organization_id, job_id, rule_id, source_integration_id, destination_integration_id, correlation_id,
+    source_ref, source_path, name, content_type, size_bytes, sha256, destination_path,
+    status, error_code, error_message
+  )
+  select
+    v_job.organization_id, v_job.id, r.id, r.source_integration_id, r.destination_integration_id, v_job.correlation_id,
+    p.source_ref, p.source_path, p.name, coalesce(p.content_type, 'application/octet-stream'),
+    p.size_bytes, lower(p.sha256), coalesce(p.destination_path, ''),
+    case when p.skip_reason is null then 'planned' else 'skipped' end,
+    case when p.skip_reason is not null then 'skipped' end,
+    p.skip_reason
+  from jsonb_to_recordset(p_artifacts) as p (
+    source_ref text, source_path text, name text, content_type text, size_bytes bigint, sha256 text,
+    destination_path text, skip_reason text
+  )
+  join marketplace.sync_rules as r on r.id = v_job.rule_id
+  -- what is completed stays; anything else begins anew, at the destination it already has
+  on conflict (job_id, source_ref) do update
+    set status = case when a.status = 'completed' then a.status else excluded.status end,
+      error_code = case when a.status = 'completed' then a.error_code else excluded.error_code end,
+      error_message = case when a.status = 'completed' then a.error_message else excluded.error_message end,
+      size_bytes = coalesce(a.size_bytes, excluded.size_bytes),
+      sha256 = coalesce(a.sha256, excluded.sha256)
+  returning a.*;
+end
+$$;
+comment on function marketplace.plan_artifacts(uuid, uuid, jsonb) is
+  'Writes down what a job will move (or skips, with the reason). Planning again keeps what is completed and starts the rest anew.';
+
+create function marketplace._note_integration_health(p_integration_id uuid, p_error text)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  update marketplace.integrations as i
+  set health_status = case when p_error is null then 'healthy' else 'degraded' end,
+    error_message = left(p_error, 500), health_checked_at = now()
+  where i.id = p_integration_id
+    and (
+      i.health_status <> case when p_error is null then 'healthy' else 'degraded' end
+      or i.error_message is distinct from left(p_error, 500)
+    )
+$$;
+comment on function marketplace._note_integration_health(uuid, text) is
+  'Notes what the last transfer said about an integration: null = it works; writes only when that changes.';
+
+create function marketplace.update_artifact(p_job_id uuid, p_lease_id uuid, p_artifact_id uuid, p_changes jsonb)
+returns marketplace.artifact_syncs
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs := marketplace._require_lease(p_job_id, p_lease_id);
+  v_artifact marketplace.artifact_syncs;
+  v_status text := p_changes ->> 'status';
+  v_unknown text;
+begin
+  select k into v_unknown
+  from jsonb_object_keys(p_changes) as k
+  where k <> all (array[
+    'status', 'destination_ref', 'transferred_bytes', 'transferred_sha256', 'transferred_md5',
+    'destination_size_bytes', 'destination_checksum', 'error_code', 'error_message'
+  ])
+  limit 1;
+  if v_unknown is not null then
+    raise exception 'artifact field % cannot be changed', quote_literal(v_unknown) using errcode = 'MK400';
+  end if;
+
+  select * into v_artifact
+  from marketplace.artifact_syncs as a
+  where a.id = p_artifact_id and a.job_id = v_job.id
+  for no key update;
+  if v_artifact.id is null then
+    raise exception 'artifact % is not part of job %', coalesce(p_artifact_id::text, 'null'), p_job_id
+      using errcode = 'MK404', hint = 'Use an id from this job''s plan.';
+  end if;
+  if v_status is not null and v_status <> v_artifact.status and not (case v_artifact.status
+    when 'planned' then v_status in ('transferring', 'failed', 'skipped')
+    when 'transferring' then v_status in ('uploaded', 'failed')
+    when 'uploaded' then v_status in ('completed', 'failed', 'transferring')
+    when 'failed' then v_status in ('planned', 'transferring')
+    else false
+  end) then
+    raise exception 'artifact % is % and cannot become %', p_artifact_id, v_artifact.status, quote_literal(v_status)
+      using errcode = 'MK409', hint = 'The way is planned, transferring, uploaded, completed; plan again to start over.';
+  end if;
+
+  update marketplace.artifact_syncs as a
+  set status = coalesce(v_status, a.status),
+    destination_ref = coalesce(p_changes ->> 'destination_ref', a.destination_ref),
+    transferred_bytes = coalesce((p_changes ->> 'transferred_bytes')::bigint, a.transferred_bytes),
+    transferred_sha256 = coalesce(lower(p_changes ->> 'transferred_sha256'), a.transferred_sha256),
+    transferred_md5 = coalesce(lower(p_changes ->> 'transferred_md5'), a.transferred_md5),
+    destination_size_bytes = coalesce((p_changes ->> 'destination_size_bytes')::bigint, a.destination_size_bytes),
+    destination_checksum = coalesce(p_changes ->> 'destination_checksum', a.destination_checksum),
+    error_code = case when v_status in ('failed', 'skipped') then coalesce(p_changes ->> 'error_code', 'failed')
+      when v_status is null then a.error_code end,
+    error_message = case when v_status in ('failed', 'skipped') then left(p_changes ->> 'error_message', 2000)
+      when v_status is null then a.error_message end,
+    started_at = case when v_status = 'transferring' then now() else a.started_at end,
+    completed_at = case when v_status = 'completed' then coalesce(a.completed_at, clock_timestamp()) else a.completed_at end
+  where a.id = v_artifact.id
+  returning a.* into v_artifact;
+
+  if v_status = 'completed' then
+    perform marketplace._note_integration_health(v_artifact.destination_integration_id, null);
+  elsif v_status = 'failed' then
+    perform marketplace._note_integration_health(
+      case when v_artifact.error_code like 'source%' or v_artifact.error_code like 'download%'
+        then v_artifact.source_integration_id else v_artifact.destination_integration_id end,
+      coalesce(v_artifact.error_message, v_artifact.error_code)
+    );
+  end if;
+  return v_artifact;
+end
+$$;
+comment on function marketplace.update_artifact(uuid, uuid, uuid, jsonb) is
+  'Moves one artifact along (planned -> transferring -> uploaded -> completed, or failed) and notes what is known of the copy. MK409 for a step backwards.';
+
+create function marketplace.complete_job(p_job_id uuid, p_lease_id uuid, p_result jsonb default '{}')
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs;
+  v_failed int;
+  v_unfinished int;
+  v_reason text;
+  v_status text;
+begin
+  -- a report that is sent again after its answer was lost is harmless
+  if exists (
+    select from marketplace.sync_jobs as j
+    join marketplace.sync_job_attempts as a on a.job_id = j.id and a.id = p_lease_id and a.result = 'completed'
+    where j.id = p_job_id and j.status = 'completed'
+  ) then
+    return jsonb_build_object('status', 'completed', 'failed', 0);
+  end if;
+  v_job := marketplace._require_lease(p_job_id, p_lease_id);
+
+  select
+    count(*) filter (where a.status = 'failed'),
+    count(*) filter (where a.status in ('planned', 'transferring', 'uploaded')),
+    string_agg(format('%s: %s', a.name, coalesce(a.error_message, a.error_code)), '; ' order by a.id)
+      filter (where a.status = 'failed')
+  into v_failed, v_unfinished, v_reason
+  from marketplace.artifact_syncs as a
+  where a.job_id = v_job.id;
+
+  if v_failed + v_unfinished > 0 then
+    select r.status into v_status
+    from marketplace._release_jobs(jsonb_build_array(jsonb_build_object(
+      'job_id', p_job_id, 'lease_id', p_lease_id, 'result', 'failed', 'error_code', 'artifacts_incomplete',
+      'error_message', format('%s artifacts failed, %s unfinished. %s', v_failed, v_unfinished, coalesce(v_reason, ''))
+    ))) as r;
+    return jsonb_build_object('status', v_status, 'failed', v_failed, 'unfinished', v_unfinished);
+  end if;
+
+  update marketplace.sync_job_attempts as a
+  set result = 'completed', ended_at = clock_timestamp()
+  where a.id = p_lease_id and a.started_at = v_job.claimed_at;
+  update marketplace.sync_jobs as j
+  set status = 'completed', finished_at = clock_timestamp(), result = coalesce(p_result, '{}'),
+    lease_id = null, lease_expires_at = null, claimed_at = null, error_code = null, error_message = null
+  where j.id = p_job_id;
+  return jsonb_build_object('status', 'completed', 'failed', 0);
+end
+$$;
+comment on function marketplace.complete_job(uuid, uuid, jsonb) is
+  'Finishes a job whose artifacts are all completed or skipped; otherwise the attempt failed and the job is retried, or dead. Returns {status, failed}.';
+
+create function marketplace.fail_job(
+  p_job_id uuid,
+  p_lease_id uuid,
+  p_code text,
+  p_message text default null,
+  p_retryable boolean default true
+)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job marketplace.sync_jobs := marketplace._require_lease(p_job_id, p_lease_id);
+  v_status text;
+begin
+  select r.status into v_status
+  from marketplace._release_jobs(jsonb_build_array(jsonb_build_object(
+    'job_id', v_job.id, 'lease_id', p_lease_id, 'result', 'failed',
+    'error_code', left(coalesce(nullif(p_code, ''), 'failed'), 100), 'error_message', p_message, 'retryable', p_retryable
+  ))) as r;
+  return jsonb_build_object('status', v_status);
+end
+$$;
+comment on function marketplace.fail_job(uuid, uuid, text, text, boolean) is
+  'The workflow says that this attempt failed: the job is retried, or dead when it must not be or was tried often enough. Returns {status}.';
+
+create function marketplace.destination_folder(p_integration_id uuid, p_path text, p_proposed_id text)
+returns text
+language sql
+volatile
+set search_path = ''
+as $$
+  with proposed as (
+    insert into marketplace.destination_folders as f (integration_id, path, folder_id)
+    values (p_integration_id, p_path, p_proposed_id)
+    on conflict (integration_id, path) do update set path = excluded.path -- no change; locks and returns the first one's
+    returning f.folder_id
+  )
+  select p.folder_id from proposed as p
+$$;
+comment on function marketplace.destination_folder(uuid, text, text) is
+  'Agrees on the id of a folder at a destination: the first proposal wins, everybody gets it.';
+
+create function marketplace.forget_destination_folder(p_integration_id uuid, p_path text)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  delete from marketplace.destination_folders as f
+  where f.integration_id = p_integration_id and (f.path = p_path or starts_with(f.path, p_path || '/'))
+$$;
+comment on function marketplace.forget_destination_folder(uuid, text) is
+  'Forgets a folder that is gone at the destination, and those below it, so that they are made anew.';
+
+create function marketplace.observe_quota(
+  p_integration_id uuid,
+  p_name text,
+  p_limit bigint,
+  p_remaining bigint,
+  p_resets_at timestamptz
+)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  insert into marketplace.api_quotas as q (organization_id, integration_id, name, limit_count, used_count, resets_at)
+  select i.organization_id, i.id, p_name, p_limit, greatest(p_limit - p_remaining, 0), greatest(p_resets_at, now())
+  from marketplace.integrations as i
+  where i.id = p_integration_id and p_limit > 0 and p_remaining >= 0
+  on conflict (integration_id, name) do update
+    set limit_count = excluded.limit_count,
+      -- answers of one window can arrive out of order: the highest use is the latest
+      used_count = case when q.resets_at = excluded.resets_at then greatest(q.used_count, excluded.used_count) else excluded.used_count end,
+      window_started_at = case when q.resets_at = excluded.resets_at then q.window_started_at else now() end,
+      resets_at = excluded.resets_at,
+      updated_at = now()
+$$;
+comment on function marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz) is
+  'Notes what a provider''s rate-limit headers said: limit, remaining, and when the window resets.';
+
+create function marketplace.log_execution(p_execution jsonb)
+returns uuid
+language sql
+volatile
+set search_path = ''
+as $$
+  insert into marketplace.execution_logs (
+    organization_id, integration_id, job_id, correlation_id, action, outcome, status_code, duration_ms, error_code, error_message
+  )
+  select
+    j.organization_id, e.integration_id, j.id, j.correlation_id, e.action, e.outcome, e.status_code, e.duration_ms,
+    case when e.outcome = 'failed' then coalesce(e.error_code, 'failed') end, left(e.error, 2000)
+  from jsonb_to_record(p_execution) as e (
+    job_id uuid, integration_id uuid, action text, outcome text, status_code int, duration_ms numeric, error_code text, error text
+  )
+  join marketplace.sync_jobs as j on j.id = e.job_id
+  returning id
+$$;
+comment on function marketplace.log_execution(jsonb) is
+  'Records an action run for a job: {job_id, integration_id, action, outcome, status_code, duration_ms, error_code, error}. Returns its id.';
+
+revoke all on all functions in schema marketplace from public;
+grant execute on function
+  marketplace.authorize_job(uuid, text),
+  marketplace._require_lease(uuid, uuid),
+  marketplace.plan_artifacts(uuid, uuid, jsonb),
+  marketplace._note_integration_health(uuid, text),
+  marketplace.update_artifact(uuid, uuid, uuid, jsonb),
+  marketplace.complete_job(uuid, uuid, jsonb),
+  marketplace.fail_job(uuid, uuid, text, text, boolean),
+  marketplace.destination_folder(uuid, text, text),
+  marketplace.forget_destination_folder(uuid, text),
+  marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz),
+  marketplace.log_execution(jsonb)
+to service_role;

@@ -1,0 +1,262 @@
+-- What an operator looks at. Every view runs with the rights of its reader.
+
+create view marketplace.v_integration_health
+with (security_invoker = true) as
+select
+  i.slug, i.name, i.provider, i.category, i.status, i.health_status, i.error_message, i.health_checked_at,
+  last_event.created_at as last_event_at,
+  syncs.last_completed_at,
+  coalesce(syncs.completed_24h, 0) as completed_24h,
+  coalesce(syncs.failed_24h, 0) as failed_24h,
+  i.organization_id, i.id as integration_id
+from marketplace.integrations as i
+left join lateral (
+  select e.created_at
+  from marketplace.webhook_events as e
+  where e.integration_id = i.id
+  order by e.created_at desc
+  limit 1
+) as last_event on true
+left join lateral (
+  select
+    max(a.completed_at) as last_completed_at,
+    count(*) filter (where a.status = 'completed') as completed_24h,
+    count(*) filter (where a.status = 'failed') as failed_24h
+  from marketplace.artifact_syncs as a
+  where i.id in (a.source_integration_id, a.destination_integration_id)
+    and a.created_at > now() - interval '24 hours'
+) as syncs on true
+order by i.slug;
+comment on view marketplace.v_integration_health is
+  'Each integration: its status, what was last wrong with it, its last event, and its artifact syncs of the last 24 hours.';
+
+create view marketplace.v_recent_syncs
+with (security_invoker = true) as
+select
+  a.id, a.status, a.name, source.slug as source, a.source_path, destination.slug as destination, a.destination_path,
+  coalesce(a.destination_size_bytes, a.size_bytes) as size_bytes, a.destination_checksum,
+  a.error_code, a.error_message, r.name as rule,
+  a.created_at, a.completed_at,
+  round(extract(epoch from a.completed_at - a.created_at) * 1000) as duration_ms,
+  a.correlation_id, a.job_id, a.organization_id
+from marketplace.artifact_syncs as a
+join marketplace.sync_rules as r on r.id = a.rule_id
+join marketplace.integrations as source on source.id = a.source_integration_id
+left join marketplace.integrations as destination on destination.id = a.destination_integration_id
+order by a.created_at desc;
+comment on view marketplace.v_recent_syncs is 'Artifact syncs, latest first: what went where, and whether it arrived.';
+
+create view marketplace.v_quota_status
+with (security_invoker = true) as
+select
+  i.slug as integration, i.provider, q.name as quota, q.limit_count,
+  case when q.resets_at > now() then q.used_count else 0 end as used_count,
+  q.limit_count - case when q.resets_at > now() then least(q.used_count, q.limit_count) else 0 end as remaining_count,
+  round(100.0 * case when q.resets_at > now() then q.used_count else 0 end / q.limit_count, 1) as usage_percent,
+  q.resets_at, q.updated_at, q.organization_id
+from marketplace.api_quotas as q
+join marketplace.integrations as i on i.id = q.integration_id
+order by 7 desc, i.slug;
+comment on view marketplace.v_quota_status is 'How much of each provider''s rate limit is spent in the running window.';
+
+create view marketplace.v_job_queue
+with (security_invoker = true) as
+select
+  w.slug as workflow, w.is_active, w.max_concurrency,
+  queue.pending, queue.due, queue.running, queue.oldest_due_at,
+  extract(epoch from now() - queue.oldest_due_at)::int as oldest_due_seconds,
+  w.organization_id
+from marketplace.workflows as w
+cross join lateral (
+  select
+    count(*) filter (where j.status = 'pending') as pending,
+    count(*) filter (where j.status = 'pending' and j.run_at <= now()) as due,
+    count(*) filter (where j.status = 'running') as running,
+    min(j.run_at) filter (where j.status = 'pending' and j.run_at <= now()) as oldest_due_at
+  from marketplace.sync_jobs as j
+  where j.workflow_id = w.id and j.status in ('pending', 'running')
+) as queue
+order by w.slug;
+comment on view marketplace.v_job_queue is 'Per workflow: how many jobs wait, are due, are running, and since when the oldest is due.';
+
+create view marketplace.v_dead_letters
+with (security_invoker = true) as
+select
+  j.id as job_id, j.finished_at as died_at, w.slug as workflow, r.name as rule, source.slug as source,
+  j.error_code, j.error_message, j.attempt_count, j.correlation_id, j.event_id, j.created_at, j.organization_id
+from marketplace.sync_jobs as j
+join marketplace.workflows as w on w.id = j.workflow_id
+join marketplace.sync_rules as r on r.id = j.rule_id
+join marketplace.integrations as source on source.id = r.source_integration_id
+where j.status = 'dead'
+order by j.finished_at desc;
+comment on view marketplace.v_dead_letters is 'Jobs that were given up, latest first, with the reason.';
+
+create view marketplace.v_webhook_rejections
+with (security_invoker = true) as
+select w.minute, w.provider, w.reason, w.rejection_count
+from marketplace.webhook_rejections as w
+order by w.minute desc, w.provider, w.reason;
+comment on view marketplace.v_webhook_rejections is 'Refused deliveries by minute, provider and reason, latest first. For the service role.';
+
+-- The story of one correlation id ------------------------------------------------------------
+
+create function marketplace.trace(p_correlation_id uuid)
+returns table (at timestamptz, stage text, subject text, detail jsonb, duration_ms numeric)
+language sql
+stable
+set search_path = ''
+as $$
+  with
+  event as (
+    select e.* from marketplace.webhook_events as e where e.correlation_id = p_correlation_id
+  ),
+  job as (
+    select j.id, j.status, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule
+    from marketplace.sync_jobs as j
+    join marketplace.workflows as w on w.id = j.workflow_id
+    join marketplace.sync_rules as r on r.id = j.rule_id
+    where j.correlation_id = p_correlation_id
+  ),
+  attempt as (
+    select a.*, job.workflow
+    from marketplace.sync_job_attempts as a
+    join job on job.id = a.job_id
+  ),
+  artifact as (
+    select a.*, i.slug as destination
+    from marketplace.artifact_syncs as a
+    left join marketplace.integrations as i on i.id = a.destination_integration_id
+    where a.correlation_id = p_correlation_id
+  ),
+  step as (
+    select e.created_at, 1, 'stored', e.event_type,
+      jsonb_build_object('event_id', e.id, 'provider', e.provider, 'delivery', e.dedupe_key, 'account', e.account, 'resource_path', e.resource_path),
+      null::numeric
+    from event as e
+    union all
+    select e.processed_at, 2, 'routed', e.event_type, jsonb_build_object('jobs', e.job_count),
+      extract(epoch from e.processed_at - e.created_at) * 1000
+    from event as e
+    where e.processed
+    union all
+    select a.started_at, 3, 'claimed', a.workflow, jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt), null
+    from attempt as a
+    union all
+    select a.started_at + make_interval(secs => coalesce(a.dispatch_ms, 0)::float8 / 1000), 4,
+      case a.dispatch_outcome when 'delivered' then 'dispatched' when 'failed' then 'dispatch_failed' else 'dispatch_unanswered' end,
+      a.workflow,
+      jsonb_strip_nulls(jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt, 'status', a.dispatch_status, 'error_code', a.error_code)),
+      a.dispatch_ms
+    from attempt as a
+    where a.dispatch_outcome is not null
+    union all
+    select a.created_at, 5, 'planned', a.name,
+      jsonb_build_object('job_id', a.job_id, 'destination', a.destination, 'path', a.destination_path, 'size_bytes', a.size_bytes), null
+    from artifact as a
+    where a.status <> 'skipped'
+    union all
+    select coalesce(a.completed_at, a.updated_at), 6,
+      case a.status when 'completed' then 'verified' else a.status end, a.name,
+      jsonb_strip_nulls(jsonb_build_object(
+        'job_id', a.job_id, 'destination', a.destination, 'path', a.destination_path, 'size_bytes', a.destination_size_bytes,
+        'checksum', a.destination_checksum, 'error_code', a.error_code, 'error', a.error_message
+      )),
+      extract(epoch from coalesce(a.completed_at, a.updated_at) - coalesce(a.started_at, a.created_at)) * 1000
+    from artifact as a
+    where a.status in ('completed', 'failed', 'skipped')
+    union all
+    select x.created_at, 7, case x.outcome when 'succeeded' then 'executed' else 'execution_failed' end, x.action,
+      jsonb_strip_nulls(jsonb_build_object(
+        'job_id', x.job_id, 'integration', i.slug, 'status', x.status_code, 'error_code', x.error_code, 'error', x.error_message
+      )),
+      x.duration_ms
+    from marketplace.execution_logs as x
+    join marketplace.integrations as i on i.id = x.integration_id
+    where x.correlation_id = p_correlation_id
+    union all
+    select a.ended_at, 8, case a.result when 'completed' then 'reported' else a.result end, a.workflow,
+      jsonb_strip_nulls(jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt, 'error_code', a.error_code, 'error', a.error_message)),
+      extract(epoch from a.ended_at - a.started_at) * 1000
+    from attempt as a
+    where a.ended_at is not null
+    union all
+    select j.finished_at, 9, j.status, j.rule,
+      jsonb_strip_nulls(jsonb_build_object('job_id', j.id, 'attempts', j.attempt_count, 'error_code', j.error_code, 'error', j.error_message)),
+      extract(epoch from j.finished_at - j.created_at) * 1000
+    from job as j
+    where j.finished_at is not null
+  )
+  select s.at, s.stage, s.subject, s.detail, round(s.duration_ms, 1)
+  from step as s (at, rank, stage, subject, detail, duration_ms)
+  order by s.at, s.rank, s.subject
+$$;
+comment on function marketplace.trace(uuid) is
+  'Everything that happened under one correlation id, in order: stored, routed, claimed, dispatched, planned, verified, executed, completed. Members see what is theirs.';
+
+create function marketplace.health()
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  with
+  -- counting stops at a bound: health must stay cheap when much is waiting
+  waiting_event as (
+    select e.created_at from marketplace.webhook_events as e where not e.processed order by e.created_at limit 1000
+  ),
+  waiting_job as (
+    select j.run_at from marketplace.sync_jobs as j where j.status = 'pending' limit 1000
+  ),
+  running_job as (
+    select 1 from marketplace.sync_jobs as j where j.status = 'running' limit 1000
+  ),
+  dead_job as (
+    select 1 from marketplace.sync_jobs as j
+    where j.status = 'dead' and j.finished_at > now() - interval '24 hours' limit 1000
+  ),
+  queue as (
+    select
+      (select count(*) from waiting_event) as events_waiting,
+      (select extract(epoch from now() - min(w.created_at))::int from waiting_event as w) as oldest_event_seconds,
+      (select count(*) from waiting_job) as jobs_waiting,
+      (select extract(epoch from now() - min(w.run_at))::int from waiting_job as w where w.run_at <= now()) as oldest_job_seconds,
+      (select count(*) from running_job) as jobs_running,
+      (select count(*) from dead_job) as jobs_dead_24h
+  ),
+  reason as (
+    select array_remove(array[
+      case when q.oldest_event_seconds > 60 then format('an event has waited %s s for routing', q.oldest_event_seconds) end,
+      case when q.oldest_job_seconds > 300 then format('a job has waited %s s for dispatch', q.oldest_job_seconds) end,
+      case when q.jobs_dead_24h > 0 then format('%s jobs died in the last 24 hours', q.jobs_dead_24h) end
+    ], null) as list
+    from queue as q
+  )
+  select jsonb_build_object(
+    'status', case when cardinality(r.list) = 0 then 'ok' else 'degraded' end,
+    'reasons', to_jsonb(r.list),
+    'database', 'ok',
+    'queue', jsonb_build_object(
+      'events_waiting', q.events_waiting,
+      'oldest_waiting_seconds', greatest(q.oldest_event_seconds, q.oldest_job_seconds, 0),
+      'jobs_waiting', q.jobs_waiting,
+      'jobs_running', q.jobs_running,
+      'jobs_dead', q.jobs_dead_24h
+    )
+  )
+  from queue as q, reason as r
+$$;
+comment on function marketplace.health() is
+  'State of the database and the queue for the health check: ok, or degraded with reasons. Counts stop at 1000.';
+
+revoke all on all functions in schema marketplace from public;
+grant select on
+  marketplace.v_integration_health, marketplace.v_recent_syncs, marketplace.v_quota_status,
+  marketplace.v_job_queue, marketplace.v_dead_letters
+to authenticated;
+grant select on
+  marketplace.v_integration_health, marketplace.v_recent_syncs, marketplace.v_quota_status,
+  marketplace.v_job_queue, marketplace.v_dead_letters, marketplace.v_webhook_rejections
+to service_role;
+grant execute on function marketplace.trace(uuid) to authenticated, service_role;
+grant execute on function marketplace.health() to service_role;
