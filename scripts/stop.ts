@@ -1,0 +1,26 @@
+/**
+ * `deno task stop`: ends the stack of a home, and whatever a killed run left of it.
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { resolveLayout } from "./platform/layout.ts";
+import { stopStack } from "./platform/stop_stack.ts";
+
+const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+if (values.help) {
+  console.log(`Usage: deno task stop
+
+Ends the stack that runs on MARKETPLACE_HOME (default .local), and a database server that a killed
+run left behind. The data stays; "deno task reset" deletes it.`);
+  Deno.exit(0);
+}
+
+const layout = resolveLayout();
+const stopped = await stopStack(layout);
+console.log(
+  stopped.supervisor
+    ? `stopped the stack on ${layout.home} (pid ${stopped.supervisor})`
+    : stopped.orphan
+    ? `stopped a database server that a killed run left on ${layout.home}`
+    : `nothing runs on ${layout.home}`,
+);
