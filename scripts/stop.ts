@@ -3,24 +3,28 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { runCommand, showHelp } from "./platform/command.ts";
 import { resolveLayout } from "./platform/layout.ts";
 import { stopStack } from "./platform/stop_stack.ts";
 
-const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
-if (values.help) {
-  console.log(`Usage: deno task stop
+const HELP = `
+Usage: deno task stop
 
 Ends the stack that runs on MARKETPLACE_HOME (default .local), and a database server that a killed
-run left behind. The data stays; "deno task reset" deletes it.`);
-  Deno.exit(0);
-}
+run left behind. The data stays; "deno task reset" deletes it.`;
 
-const layout = resolveLayout();
-const stopped = await stopStack(layout);
-console.log(
-  stopped.supervisor
-    ? `stopped the stack on ${layout.home} (pid ${stopped.supervisor})`
-    : stopped.orphan
-    ? `stopped a database server that a killed run left on ${layout.home}`
-    : `nothing runs on ${layout.home}`,
-);
+await runCommand(async () => {
+  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
+  if (values.help) showHelp(HELP);
+
+  const layout = resolveLayout();
+  const stopped = await stopStack(layout);
+  console.log(
+    stopped.supervisor
+      ? `stopped the stack on ${layout.home} (pid ${stopped.supervisor})`
+      : stopped.orphan
+      ? `stopped a database server that a killed run left on ${layout.home}`
+      : `nothing runs on ${layout.home}`,
+  );
+  return 0;
+});

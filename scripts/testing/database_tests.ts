@@ -1,0 +1,130 @@
+/**
+ * Runs pgTAP files against a database.
+ * @module
+ */
+import { join, relative } from "node:path";
+import postgres from "postgres";
+import { readTap, type TapResult } from "./tap.ts";
+
+/** Files run at once; they roll back what they do, so they do not see each other. */
+const PARALLEL = 4;
+const STATEMENT_TIMEOUT_MS = 120_000;
+
+/** Sum of a run. */
+export interface TestCounts {
+  passed: number;
+  failed: number;
+}
+
+interface FileResult extends TapResult {
+  /** Lost a deadlock against another file, which says nothing about the file itself. */
+  deadlocked: boolean;
+  ms: number;
+}
+
+/** The `.sql` files at or below the paths, sorted. */
+export function listTestFiles(paths: readonly string[]): string[] {
+  const files: string[] = [];
+  const visit = (path: string, given: boolean) => {
+    if (Deno.statSync(path).isDirectory) {
+      for (const entry of Deno.readDirSync(path)) visit(join(path, entry.name), false);
+    } else if (given || path.endsWith(".sql")) {
+      files.push(path);
+    }
+  };
+  for (const path of paths) visit(path, true);
+  return [...new Set(files)].sort();
+}
+
+async function runFile(url: string, file: string): Promise<FileResult> {
+  const text = await Deno.readTextFile(file);
+  const sql = postgres(url, {
+    max: 1,
+    onnotice: () => {},
+    connection: { application_name: "db:test", statement_timeout: STATEMENT_TIMEOUT_MS },
+  });
+  const began = performance.now();
+  const lines: string[] = [];
+  let trouble: string | null = null;
+  let deadlocked = false;
+  try {
+    // Row by row, so that what ran before an error is still counted.
+    await sql.unsafe(text).simple().forEach((row) => {
+      for (const value of Object.values(row)) lines.push(...String(value ?? "").split("\n"));
+    });
+  } catch (error) {
+    const { code, message, position, where, hint } = error as postgres.PostgresError;
+    deadlocked = code === "40P01";
+    const line = position && text.slice(0, Number(position)).split("\n").length;
+    trouble = [`ERROR ${code ?? ""}${line ? ` at line ${line}` : ""}: ${message}`, where, hint]
+      .filter(Boolean).join("\n");
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+  const result = readTap(lines);
+  if (trouble) {
+    // The unmet plan is a consequence: one failure says what happened.
+    result.failures = result.failures.filter((text) => !/^(planned|no plan)/.test(text));
+    result.failures.push(trouble);
+    result.failed = result.failures.length;
+  }
+  return { ...result, deadlocked, ms: performance.now() - began };
+}
+
+/**
+ * Runs each file in a session of its own and prints its result. Files whose first line is
+ * `-- serial` run alone, after the others.
+ * @param options.url connection of the role `postgres`
+ * @param options.paths files or folders
+ * @param options.write prints one line or block
+ * @throws {Error} when pgTAP is missing and cannot be created
+ */
+export async function runDatabaseTests(options: {
+  url: string;
+  paths: readonly string[];
+  write: (text: string) => void;
+}): Promise<TestCounts> {
+  const { url, write } = options;
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    await sql`create extension if not exists pgtap with schema extensions`;
+  } catch (error) {
+    throw new Error(
+      `pgTAP cannot be created at ${new URL(url).host}: ${(error as Error).message}. ` +
+        "Install the extension on that server (hosted Supabase has it).",
+      { cause: error },
+    );
+  } finally {
+    await sql.end();
+  }
+
+  const counts: TestCounts = { passed: 0, failed: 0 };
+  const serial: string[] = [];
+  const parallel: string[] = [];
+  for (const file of listTestFiles(options.paths)) {
+    const first = (await Deno.readTextFile(file)).split("\n", 1)[0]!;
+    (/^--\s*serial\b/.test(first) ? serial : parallel).push(file);
+  }
+  const report = (file: string, result: FileResult) => {
+    counts.passed += result.passed;
+    counts.failed += result.failed;
+    const verdict = result.failed ? "FAILED" : "ok";
+    const skipped = result.skipped ? `, ${result.skipped} skipped` : "";
+    const name = relative(Deno.cwd(), file);
+    write(
+      `${name} ... ${verdict} (${result.passed} passed${skipped}, ${Math.round(result.ms)} ms)`,
+    );
+    for (const failure of result.failures) write(failure.replace(/^/gm, "    "));
+  };
+
+  const waiting = [...parallel];
+  await Promise.all(Array.from({ length: PARALLEL }, async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const result = await runFile(url, file);
+      if (result.deadlocked) serial.push(file);
+      else report(file, result);
+    }
+  }));
+  for (const file of serial) report(file, await runFile(url, file));
+  return counts;
+}
