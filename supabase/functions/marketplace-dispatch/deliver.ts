@@ -1,0 +1,233 @@
+/** Sending one job to its workflow. */
+import { AppError } from "../_shared/errors.ts";
+import { describeFetchFailure } from "../_shared/fetch_failure.ts";
+import { parseRetryAfter } from "../_shared/retry_after.ts";
+import type { Signer } from "../_shared/standard_webhooks.ts";
+import { traceparent } from "../_shared/trace.ts";
+import type { ClaimedJob, DispatchResult } from "./queue.ts";
+
+/** How much of an answer is kept, in characters. */
+const KEPT_CHARACTERS = 2_000;
+/** How much of an answer is read, in bytes; the rest is not waited for. */
+const READ_BYTES = 16 * 1024;
+/** How long the body of an answer may take once its status is known, in milliseconds. */
+const BODY_MS = 2_000;
+
+/** What all deliveries of a drain share. */
+export interface DeliveryOptions {
+  sign: Signer;
+  /** Base URL of the functions, as workflows reach them. */
+  functionsUrl: string;
+  /** Base URL of n8n, if there is one. */
+  n8nUrl: string | undefined;
+  /** No attempt goes on beyond this; milliseconds since the epoch. */
+  stopAt: number;
+}
+
+/**
+ * Where a job is sent.
+ *
+ * @returns an absolute URL: an absolute endpoint as it is, else the n8n webhook of that path
+ * @throws AppError `n8n_url_missing`, `endpoint_invalid`
+ */
+export function destinationUrl(
+  job: Pick<ClaimedJob, "workflow_slug" | "workflow_kind" | "endpoint">,
+  n8nUrl: string | undefined,
+): string {
+  const { endpoint, workflow_kind: kind, workflow_slug: slug } = job;
+  if (/^https?:\/\//i.test(endpoint)) {
+    if (URL.canParse(endpoint)) return endpoint;
+    throw new AppError(
+      "endpoint_invalid",
+      422,
+      `The endpoint of workflow ${slug} is not a URL.`,
+    );
+  }
+  if (kind !== "n8n") {
+    throw new AppError(
+      "endpoint_invalid",
+      422,
+      `Workflow ${slug} is of kind ${kind}: its endpoint must be an absolute http(s) URL.`,
+    );
+  }
+  if (!n8nUrl) {
+    throw new AppError(
+      "n8n_url_missing",
+      503,
+      `Workflow ${slug} runs in n8n, but N8N_URL is not set: give the functions the base URL of your n8n.`,
+    );
+  }
+  return `${n8nUrl}/webhook/${
+    endpoint.replace(/^\/+/, "").split("/").map(encodeURIComponent).join("/")
+  }`;
+}
+
+/** The body of a dispatch: what the database says about the job, and what only we know. */
+export function dispatchBody(
+  job: ClaimedJob,
+  functionsUrl: string,
+  now: Date,
+): string {
+  return JSON.stringify({
+    type: "job.dispatched",
+    timestamp: now.toISOString(),
+    data: {
+      ...job.body,
+      job: {
+        ...job.body.job,
+        id: job.job_id,
+        attempt: job.attempt,
+        max_attempts: job.max_attempts,
+        lease_expires_at: job.lease_expires_at,
+        correlation_id: job.correlation_id,
+        token: job.token,
+        url: `${functionsUrl}/marketplace-jobs/${job.job_id}`,
+      },
+      execute_url: `${functionsUrl}/marketplace-execute`,
+      workflow: job.workflow_slug,
+    },
+  });
+}
+
+/**
+ * Sends a job once. Never throws: whatever happens is an outcome.
+ *
+ * - 2xx → `delivered`
+ * - connection refused, name unknown, TLS refused, nowhere to send → `failed`
+ * - no answer in time, connection lost after sending → `unknown`
+ * - 3xx → `failed` (`redirect`): a redirected POST would leave as something else, with our token
+ * - 4xx, 5xx → `failed`, with `Retry-After`
+ */
+export async function deliver(
+  job: ClaimedJob,
+  options: DeliveryOptions,
+): Promise<DispatchResult> {
+  const started = performance.now();
+  const result = (
+    outcome: DispatchResult["outcome"],
+    rest: Partial<DispatchResult> = {},
+  ): DispatchResult => ({
+    job_id: job.job_id,
+    lease_id: job.lease_id,
+    outcome,
+    status_code: null,
+    duration_ms: Math.round((performance.now() - started) * 10) / 10,
+    error_code: null,
+    error: null,
+    response: null,
+    retry_after_ms: null,
+    ...rest,
+  });
+
+  let url: string;
+  try {
+    url = destinationUrl(job, options.n8nUrl);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return result("failed", { error_code: error.code, error: error.message });
+  }
+
+  const now = new Date();
+  const timeoutMs = Math.max(
+    1,
+    Math.min(job.timeout_ms, options.stopAt - now.getTime()),
+  );
+  const abort = new AbortController();
+  const timer = setTimeout(() => abort.abort(), timeoutMs);
+  try {
+    const body = dispatchBody(job, options.functionsUrl, now);
+    const signature = await options.sign({
+      id: job.job_id,
+      timestamp: Math.floor(now.getTime() / 1000),
+      body,
+    });
+    const response = await fetch(url, {
+      method: "POST",
+      redirect: "manual",
+      signal: abort.signal,
+      headers: {
+        ...signature,
+        "content-type": "application/json",
+        "idempotency-key": job.job_id,
+        "user-agent": "marketplace-dispatch",
+        traceparent: traceparent(job.correlation_id),
+      },
+      body,
+    });
+    // The status is the answer; the body is only kept for whoever reads the attempt.
+    const text = await beginningOf(
+      response,
+      Math.min(BODY_MS, timeoutMs),
+      job.token,
+    );
+    const answer = { status_code: response.status, response: text };
+    if (response.ok) return result("delivered", answer);
+    if (response.status >= 300 && response.status < 400) {
+      return result("failed", {
+        ...answer,
+        error_code: "redirect",
+        error: `The workflow answered ${response.status}: redirects are not followed; ` +
+          "set the workflow's endpoint to its final URL.",
+      });
+    }
+    return result("failed", {
+      ...answer,
+      error_code: `http_${response.status}`,
+      error: `The workflow answered ${response.status}.`,
+      retry_after_ms: parseRetryAfter(response.headers.get("retry-after")) ??
+        null,
+    });
+  } catch (thrown) {
+    const failure = describeFetchFailure(thrown);
+    const { host } = new URL(url);
+    if (failure.kind === "connect") {
+      return result("failed", {
+        error_code: "connect",
+        error: `No connection to ${host}: ${failure.reason}.`,
+      });
+    }
+    return result("unknown", {
+      error_code: failure.kind === "timeout" ? "timeout" : "connection_lost",
+      error: failure.kind === "timeout"
+        ? `${host} did not answer within ${timeoutMs} ms; it may have started the job.`
+        : `${host} closed the connection without an answer; it may have started the job.`,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The beginning of an answer as text that the database can keep: capped, the job's token taken out,
+ * without NUL and lone surrogates. An answer that streams on is cut off.
+ */
+async function beginningOf(
+  response: Response,
+  withinMs: number,
+  token: string,
+): Promise<string | null> {
+  if (!response.body) return null;
+  const reader = response.body.getReader();
+  const timer = setTimeout(
+    () => void reader.cancel().catch(() => {}),
+    withinMs,
+  );
+  const decoder = new TextDecoder();
+  let text = "";
+  let size = 0;
+  try {
+    while (size < READ_BYTES) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      size += value.byteLength;
+      text += decoder.decode(value, { stream: true });
+    }
+  } catch {
+    // Cut off half-way: what came is kept.
+  } finally {
+    clearTimeout(timer);
+    void reader.cancel().catch(() => {});
+  }
+  const kept = text.replaceAll(token, "[token]").slice(0, KEPT_CHARACTERS);
+  return kept.replaceAll("\u0000", "").toWellFormed() || null;
+}

@@ -1,0 +1,272 @@
+/**
+ * One drain: route, reap, claim, send and record until nothing is left or the time is over.
+ *
+ * Any number of drains may run at once, in as many isolates: the database hands each job to one of
+ * them. A drain that dies loses nothing: what it had claimed comes back when the leases end.
+ */
+import { env, functionsUrl } from "../_shared/env.ts";
+import { type Sql } from "../_shared/db.ts";
+import { describeError, toAppError } from "../_shared/errors.ts";
+import type { Logger } from "../_shared/logger.ts";
+import { createSigner } from "../_shared/standard_webhooks.ts";
+import { deliver, type DeliveryOptions } from "./deliver.ts";
+import {
+  type ClaimedJob,
+  claimJobs,
+  type DispatchResult,
+  type DispatchSettings,
+  markPolling,
+  reapLeases,
+  recordDispatches,
+  ringIfDue,
+  routeEvents,
+} from "./queue.ts";
+
+const ROUTE_BATCH = 500;
+const CLAIM_BATCH = 50;
+/** Outcomes that come in within this many milliseconds are written together. */
+const GATHER_MS = 25;
+/** Pause between two looks at an empty queue, in milliseconds. */
+const POLL_MS = 100;
+const SLOW_POLL_MS = 2_000;
+/** How long one announcement that we are polling lasts, and when it is renewed; milliseconds. */
+const MARK_MS = 2_000;
+const REMARK_MS = 1_000;
+/** Leases end by the second; looking more often finds nothing. Milliseconds. */
+const REAP_EVERY_MS = 1_000;
+/** How long deliveries may go on after the last claim, in milliseconds. */
+const GRACE_MS = 30_000;
+/** Consecutive failures of the database after which a drain gives up. */
+const DATABASE_PATIENCE = 5;
+
+/** What a drain did. */
+export interface DrainReport {
+  events: number;
+  jobs: number;
+  reaped: number;
+  claimed: number;
+  delivered: number;
+  failed: number;
+  unknown: number;
+  duration_ms: number;
+  /** Whether it ended because its time was over; the database then rings again if work is left. */
+  is_out_of_time: boolean;
+}
+
+/** Wakes a drain from outside. A ring that nobody has answered yet is remembered. */
+export class Doorbell {
+  #waiting = Promise.withResolvers<void>();
+  #isRung = false;
+
+  /** Whether somebody rang since the last {@link answer}. */
+  get isRung(): boolean {
+    return this.#isRung;
+  }
+
+  ring(): void {
+    this.#isRung = true;
+    this.#waiting.resolve();
+  }
+
+  /** Says that the queue is looked at from here on. */
+  answer(): void {
+    if (!this.#isRung) return;
+    this.#isRung = false;
+    this.#waiting = Promise.withResolvers<void>();
+  }
+
+  /** Resolves at the next ring, at once if there is an unanswered one. */
+  rung(): Promise<void> {
+    return this.#waiting.promise;
+  }
+}
+
+/** What a drain works with. */
+export interface DrainOptions {
+  sql: Sql;
+  settings: DispatchSettings;
+  log: Logger;
+  doorbell: Doorbell;
+}
+
+/**
+ * Works off the queue.
+ *
+ * A slow workflow delays only itself: while its deliveries are in flight the loop goes on routing,
+ * claiming and sending up to MARKETPLACE_DISPATCH_CONCURRENCY.
+ *
+ * @throws when the database stays away
+ */
+export async function drain(
+  { sql, settings, log, doorbell }: DrainOptions,
+): Promise<DrainReport> {
+  const {
+    MARKETPLACE_DISPATCH_MAX_MS: maxMs,
+    MARKETPLACE_DISPATCH_LINGER_MS: lingerMs,
+    MARKETPLACE_DISPATCH_CONCURRENCY: concurrency,
+    MARKETPLACE_FUNCTIONS_URL: publicUrl,
+    N8N_URL: n8nUrl,
+  } = env();
+  const started = Date.now();
+  const deadline = started + maxMs;
+  const delivery: DeliveryOptions = {
+    sign: await createSigner(settings.signing_secret),
+    functionsUrl: publicUrl ?? settings.functions_url ?? functionsUrl(),
+    n8nUrl,
+    stopAt: deadline + GRACE_MS,
+  };
+  const report: DrainReport = {
+    events: 0,
+    jobs: 0,
+    reaped: 0,
+    claimed: 0,
+    delivered: 0,
+    failed: 0,
+    unknown: 0,
+    duration_ms: 0,
+    is_out_of_time: false,
+  };
+
+  const inFlight = new Set<Promise<void>>();
+  const outcomes: DispatchResult[] = [];
+  let landed = Promise.withResolvers<void>();
+
+  function send(job: ClaimedJob): void {
+    const flight: Promise<void> = deliver(job, delivery)
+      .then((outcome) => {
+        outcomes.push(outcome);
+        report[outcome.outcome] += 1;
+        log.info("job.dispatched", {
+          correlation_id: job.correlation_id,
+          job_id: job.job_id,
+          workflow: job.workflow_slug,
+          attempt: job.attempt,
+          outcome: outcome.outcome,
+          status: outcome.status_code,
+          error_code: outcome.error_code,
+          duration_ms: outcome.duration_ms,
+        });
+      })
+      .catch((error) => {
+        // Not sent for a reason of our own: the lease brings the job back.
+        log.error("job.dispatch_crashed", {
+          job_id: job.job_id,
+          error: describeError(error),
+        });
+      })
+      .finally(() => {
+        inFlight.delete(flight);
+        landed.resolve();
+      });
+    inFlight.add(flight);
+  }
+
+  async function record(): Promise<void> {
+    if (outcomes.length === 0) return;
+    const batch = outcomes.slice();
+    await recordDispatches(sql, batch);
+    // Only now: a batch that could not be written is written with the next one.
+    outcomes.splice(0, batch.length);
+  }
+
+  let markedUntil = 0;
+  let reapAt = 0;
+  let idleSince: number | undefined;
+  let failures = 0;
+
+  /** One look at the queue; returns whether there was anything to do. */
+  async function pass(): Promise<boolean> {
+    await record();
+    const now = Date.now();
+    let reaped = 0;
+    if (now >= reapAt) {
+      reaped = await reapLeases(sql);
+      report.reaped += reaped;
+      reapAt = now + REAP_EVERY_MS;
+    }
+    const routed = await routeEvents(sql, ROUTE_BATCH);
+    report.events += routed.events;
+    report.jobs += routed.jobs;
+    const room = concurrency - inFlight.size;
+    const jobs = room > 0 ? await claimJobs(sql, Math.min(room, CLAIM_BATCH)) : [];
+    report.claimed += jobs.length;
+    jobs.forEach(send);
+    return reaped + routed.events + jobs.length > 0;
+  }
+
+  /** Announces, or takes back, that events need not ring. */
+  async function announce(polling: boolean): Promise<void> {
+    const now = Date.now();
+    if (polling && markedUntil - now < MARK_MS - REMARK_MS) {
+      await markPolling(sql, MARK_MS);
+      markedUntil = now + MARK_MS;
+    } else if (!polling && markedUntil > 0) {
+      await markPolling(sql, 0);
+      markedUntil = 0;
+    }
+  }
+
+  while (Date.now() < deadline) {
+    if (doorbell.isRung) idleSince = undefined;
+    doorbell.answer();
+    try {
+      // An event that was inserted while we were marked did not ring. Its transaction may commit a
+      // little later: the second half of the lingering looks for it, unmarked.
+      await announce(
+        idleSince === undefined || Date.now() - idleSince < lingerMs / 2,
+      );
+      const isBusy = await pass();
+      failures = 0;
+      if (isBusy) idleSince = undefined;
+      else idleSince ??= Date.now();
+      if (isBusy && inFlight.size < concurrency) continue;
+    } catch (error) {
+      if (
+        toAppError(error).code !== "database_unavailable" ||
+        ++failures > DATABASE_PATIENCE
+      ) {
+        await settle();
+        throw error;
+      }
+      log.warn("drain.database_unavailable", { failures });
+      await pause(100 * 2 ** failures);
+      continue;
+    }
+
+    const hasLingered = idleSince !== undefined &&
+      Date.now() - idleSince >= lingerMs;
+    const isDone = hasLingered && inFlight.size === 0 && outcomes.length === 0;
+    if (isDone && !doorbell.isRung) break;
+    if (outcomes.length === 0) {
+      landed = Promise.withResolvers<void>();
+      // With only slow deliveries in flight, rings wake us: no need to look often.
+      const ms = Math.min(
+        hasLingered ? SLOW_POLL_MS : POLL_MS,
+        deadline - Date.now(),
+      );
+      await pause(ms, landed.promise, doorbell.rung());
+    }
+    if (inFlight.size > 0 && outcomes.length > 0) await pause(GATHER_MS);
+  }
+
+  await settle();
+  await announce(false);
+  report.is_out_of_time = Date.now() >= deadline;
+  if (report.is_out_of_time) await ringIfDue(sql);
+  report.duration_ms = Date.now() - started;
+  return report;
+
+  /** Waits for what is in flight and writes down how it went. */
+  async function settle(): Promise<void> {
+    await Promise.all(inFlight);
+    await record();
+  }
+}
+
+/** Waits so many milliseconds, or until one of the promises resolves. */
+async function pause(ms: number, ...wakers: Promise<void>[]): Promise<void> {
+  const timer = Promise.withResolvers<void>();
+  const id = setTimeout(timer.resolve, Math.max(0, ms));
+  await Promise.race([timer.promise, ...wakers]);
+  clearTimeout(id);
+}

@@ -1,0 +1,105 @@
+/** The queue as the dispatcher sees it: the database's functions, typed. */
+import { z } from "zod";
+import type { Sql } from "../_shared/db.ts";
+
+/** What the dispatcher needs to know that only the database keeps (in Vault). */
+export const DispatchSettings = z.object({
+  /** Proves that a ring comes from the database. */
+  ring_key: z.string().min(16),
+  /** Standard Webhooks secret that dispatches are signed with. */
+  signing_secret: z.string().startsWith("whsec_"),
+  /** Base URL of the functions as configured in the database. */
+  functions_url: z.string().nullish(),
+});
+export type DispatchSettings = z.infer<typeof DispatchSettings>;
+
+/** A leased job, ready to be sent. */
+export interface ClaimedJob {
+  job_id: string;
+  lease_id: string;
+  attempt: number;
+  max_attempts: number;
+  lease_expires_at: Date;
+  /** Valid for this attempt only; never logged. */
+  token: string;
+  workflow_slug: string;
+  workflow_kind: string;
+  endpoint: string;
+  timeout_ms: number;
+  correlation_id: string;
+  /** The dispatch's `data`, without what only the dispatcher knows. */
+  body: { job: Record<string, unknown>; [field: string]: unknown };
+}
+
+/** How one dispatch went. */
+export interface DispatchResult {
+  job_id: string;
+  lease_id: string;
+  /** `delivered` = started; `failed` = certainly not started; `unknown` = possibly started. */
+  outcome: "delivered" | "failed" | "unknown";
+  status_code: number | null;
+  duration_ms: number;
+  error_code: string | null;
+  error: string | null;
+  /** Beginning of the answer's body, at most 2,000 characters. */
+  response: string | null;
+  retry_after_ms: number | null;
+}
+
+/** Reads the dispatcher's settings. */
+export async function readSettings(sql: Sql): Promise<DispatchSettings> {
+  const [row] = await sql`select marketplace.dispatch_settings() as settings`;
+  return DispatchSettings.parse(row?.settings);
+}
+
+/** Applies rules to waiting events; at most `limit` of them. */
+export async function routeEvents(
+  sql: Sql,
+  limit: number,
+): Promise<{ events: number; jobs: number }> {
+  const [row] = await sql<{ events: number; jobs: number }[]>`
+    select events, jobs from marketplace.route_events(${limit})
+  `;
+  return row ?? { events: 0, jobs: 0 };
+}
+
+/** Takes back jobs whose lease ended; returns how many. */
+export async function reapLeases(sql: Sql): Promise<number> {
+  const [row] = await sql<
+    { reaped: number }[]
+  >`select marketplace.reap_leases() as reaped`;
+  return row?.reaped ?? 0;
+}
+
+/** Leases up to `limit` due jobs. */
+export async function claimJobs(
+  sql: Sql,
+  limit: number,
+): Promise<ClaimedJob[]> {
+  return await sql<ClaimedJob[]>`
+    select job_id, lease_id, attempt, max_attempts, lease_expires_at, token, workflow_slug,
+      workflow_kind, endpoint, timeout_ms, correlation_id, body
+    from marketplace.claim_jobs(${limit})
+  `;
+}
+
+/** Writes down a batch of outcomes; writing one twice changes nothing. */
+export async function recordDispatches(
+  sql: Sql,
+  results: DispatchResult[],
+): Promise<void> {
+  await sql`select marketplace.record_dispatches(${JSON.stringify(results)}::text::jsonb)`;
+}
+
+/** Says that this dispatcher looks by itself for so many milliseconds; 0 = not any more. */
+export async function markPolling(sql: Sql, forMs: number): Promise<void> {
+  await sql`select marketplace.mark_polling(${forMs})`;
+}
+
+/** Rings the dispatcher once more if anything is due. */
+export async function ringIfDue(sql: Sql): Promise<boolean> {
+  const [row] = await sql<
+    { rung: boolean }[]
+  >`select marketplace.sweep() is not null as rung`;
+  return row?.rung ?? false;
+}
