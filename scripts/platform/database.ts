@@ -38,3 +38,20 @@ export async function configurePlatform(url: string, functionsUrl: string): Prom
     await sql.end();
   }
 }
+
+/**
+ * The secret that dispatches to workflows are signed with.
+ * @param url a connection of the role `postgres`
+ * @throws {Error} when the migrations that make it are not applied
+ */
+export async function signingSecret(url: string): Promise<string> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    const [row] = await sql<{ secret: string | null }[]>`
+      select marketplace.dispatch_settings() ->> 'signing_secret' as secret`;
+    if (!row?.secret) throw new Error("marketplace.dispatch_settings() has no signing_secret.");
+    return row.secret;
+  } finally {
+    await sql.end();
+  }
+}

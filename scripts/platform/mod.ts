@@ -9,7 +9,7 @@
  */
 import { join } from "node:path";
 import { startCronWorker } from "./cron_worker.ts";
-import { bootstrapDatabase, configurePlatform } from "./database.ts";
+import { bootstrapDatabase, configurePlatform, signingSecret } from "./database.ts";
 import { startEdge } from "./edge_process.ts";
 import { writeEnvFile } from "./env_file.ts";
 import { stackEnvironment } from "./environment.ts";
@@ -115,13 +115,13 @@ async function startParts(
   const sandboxModule = options.sandbox === false ? null : await loadPart<SandboxModule>(
     "../sandbox/mod.ts",
   );
-  const n8nModule = options.n8n === false ? null : await loadPart<N8nModule>("../n8n/mod.ts");
+  const wantsN8n = options.n8n !== false;
   await requirePort(layout.ports.gateway, "gateway");
   if (sandboxModule) {
     await requirePort(layout.ports.sandbox, "provider sandbox");
     await requirePort(layout.ports.sandboxS3, "sandbox S3");
   }
-  if (n8nModule) {
+  if (wantsN8n) {
     await requirePort(layout.ports.n8n, "n8n");
     await requirePort(layout.ports.n8nBroker, "n8n task broker");
   }
@@ -138,7 +138,7 @@ async function startParts(
   await bootstrapDatabase(database.url(SUPERUSER));
   const env = stackEnvironment(layout, database.url("postgres"), {
     sandbox: sandboxModule !== null,
-    n8n: n8nModule !== null,
+    n8n: wantsN8n,
   });
 
   const edge = await startEdge({
@@ -177,8 +177,8 @@ async function startParts(
   ready("functions", env.MARKETPLACE_FUNCTIONS_URL!);
   ready("data api", `${env.SUPABASE_URL}/rest/v1, /auth/v1`);
 
-  if (n8nModule) {
-    const n8n = await n8nModule.startN8n({ layout, env, note });
+  if (wantsN8n) {
+    const n8n = await keepN8n(layout, database.url("postgres"), note, options.signal);
     parts.defer(() => n8n.stop());
     ready("n8n", env.N8N_URL!);
   }
@@ -202,12 +202,44 @@ interface SandboxModule {
   >;
 }
 
-interface N8nModule {
-  startN8n(options: {
-    layout: Layout;
-    env: Record<string, string>;
-    note: (line: string) => void;
-  }): Promise<{ stop(): Promise<void> }>;
+/** Starts n8n, and starts it again when it ends without being asked to. */
+async function keepN8n(
+  layout: Layout,
+  dbUrl: string,
+  note: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<{ stop(): Promise<void> }> {
+  const { startN8n } = await import("../n8n/mod.ts");
+  let stopping = false;
+  const again = async (code: number) => {
+    note(`n8n ended (exit code ${code}), starting it again; see ${join(layout.logs, "n8n.log")}`);
+    for (let pause = 1000; !stopping; pause = Math.min(pause * 2, 30_000)) {
+      await sleep(pause);
+      try {
+        if (!stopping) await n8n.restart();
+        return;
+      } catch (error) {
+        note(error instanceof Error ? error.message : String(error));
+      }
+    }
+  };
+  const n8n = await startN8n({
+    home: layout.home,
+    toolsDir: layout.tools,
+    port: layout.ports.n8n,
+    brokerPort: layout.ports.n8nBroker,
+    dbUrl,
+    signingSecret: await signingSecret(dbUrl),
+    log: note,
+    signal,
+    onExit: (code) => stopping || void again(code),
+  });
+  return {
+    async stop() {
+      stopping = true;
+      await n8n.stop();
+    },
+  };
 }
 
 /** Starts Postgres, and starts it again when it ends without being asked to. */
