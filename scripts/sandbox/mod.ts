@@ -1,0 +1,99 @@
+import { Hono } from "hono";
+import { createControl } from "./control.ts";
+import { Clock } from "./core/clock.ts";
+import { ContentStore } from "./core/contents.ts";
+import { Faults } from "./core/faults.ts";
+import { Journal } from "./core/journal.ts";
+import { observe } from "./core/observe.ts";
+import type { ObservedEnv, Provider, Sandbox } from "./core/provider.ts";
+import { createGitHub, DOWNLOADS_AT } from "./providers/github.ts";
+import { createGoogle } from "./providers/google.ts";
+import { createSlack } from "./providers/slack.ts";
+import { createS3 } from "./s3/server.ts";
+
+export { GITHUB_TOKEN } from "./providers/github.ts";
+export { GOOGLE_CREDENTIALS } from "./providers/google.ts";
+export { SLACK_TOKEN } from "./providers/slack.ts";
+export { S3_CREDENTIALS } from "./s3/server.ts";
+
+/** Where the sandbox listens; port 0 takes a free one. */
+export interface SandboxOptions {
+  /** REST stand-ins by path prefix, and `/_control`. */
+  port: number;
+  /** S3, and the storage that download URLs point to. */
+  s3Port: number;
+  hostname?: string;
+  /** Bytes held over all providers; 8 GiB when absent. */
+  storageLimitBytes?: number;
+}
+
+/** A running sandbox. */
+export interface RunningSandbox {
+  /** `http://127.0.0.1:<port>` */
+  url: string;
+  /** `http://127.0.0.1:<s3Port>` */
+  s3Url: string;
+  /** Ends both servers and removes what was stored. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts stand-ins for the services that no test can reach: GitHub under `/github`, Google under
+ * `/google`, Slack under `/slack`, and S3 on a port of its own. They behave as those services
+ * document, misbehave on demand (`/_control/faults`) and tell what they were asked
+ * (`/_control/journal`).
+ *
+ * @throws Deno.errors.AddrInUse when a port is taken
+ */
+export function startSandbox(options: SandboxOptions): RunningSandbox {
+  const { port, s3Port, hostname = "127.0.0.1", storageLimitBytes } = options;
+  let storageOrigin = "";
+  const contents = new ContentStore(storageLimitBytes);
+  const sandbox: Sandbox = {
+    clock: new Clock(),
+    contents,
+    faults: new Faults(),
+    journal: new Journal(),
+    storageOrigin: () => storageOrigin,
+  };
+
+  const github = createGitHub(sandbox, "/github");
+  const google = createGoogle(sandbox, "/google");
+  const slack = createSlack(sandbox);
+  const s3 = createS3(sandbox);
+
+  const rest = new Hono<ObservedEnv>();
+  const storage = new Hono<ObservedEnv>();
+  const mount = (host: Hono<ObservedEnv>, at: string, provider: Provider, app = provider.app) => {
+    host.use(`${at}/*`, observe(sandbox, { ...provider, mountedAt: at }));
+    host.route(at === "" ? "/" : at, app);
+  };
+  mount(rest, "/github", github);
+  mount(rest, "/google", google);
+  mount(rest, "/slack", slack);
+  rest.route("/_control", createControl(sandbox, [github, google, slack, s3]));
+
+  // Download URLs and S3 share the port: to a client of GitHub both are another origin.
+  const downloads = new Hono<ObservedEnv>();
+  mount(downloads, DOWNLOADS_AT, github, github.downloads);
+  mount(storage, "", s3);
+
+  const quiet = { hostname, onListen: () => {} };
+  const restServer = Deno.serve({ ...quiet, port }, rest.fetch);
+  const storageServer = Deno.serve({ ...quiet, port: s3Port }, (request) => {
+    const isDownload = new URL(request.url).pathname.startsWith(`${DOWNLOADS_AT}/`);
+    return (isDownload ? downloads : storage).fetch(request);
+  });
+  const origin = (server: Deno.HttpServer<Deno.NetAddr>) =>
+    `http://${hostname}:${server.addr.port}`;
+  storageOrigin = origin(storageServer);
+
+  return {
+    url: origin(restServer),
+    s3Url: storageOrigin,
+    async stop() {
+      await Promise.all([restServer.shutdown(), storageServer.shutdown()]);
+      await contents.close();
+    },
+  };
+}

@@ -1,0 +1,559 @@
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { Buffer } from "node:buffer";
+import { type Context, Hono } from "hono";
+import { z } from "zod";
+import type { Content } from "../core/contents.ts";
+import { deterministicBytes, zipArchive, zipOverhead } from "../core/fixtures.ts";
+import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
+import { baseUrl, bearerToken } from "../core/requests.ts";
+import { serveContent } from "../core/serve_content.ts";
+
+/** The fixed, public token of the sandbox's GitHub; it reads every repository. */
+export const GITHUB_TOKEN = "sandbox-github-token";
+
+const DOCS = "https://docs.github.com/rest";
+const ARTIFACT_DOCS = `${DOCS}/actions/artifacts`;
+const DOWNLOAD_TTL_MS = 60_000;
+const RETENTION_MS = 90 * 24 * 60 * 60 * 1000;
+const HOUR_MS = 60 * 60 * 1000;
+
+/** A workflow run with artifacts, as `POST /_control/github/artifacts` takes it. */
+export const GitHubRunFixture = z.strictObject({
+  owner: z.string().min(1).default("octo-org"),
+  repo: z.string().min(1).default("octo-repo"),
+  /** A private repository answers 404 to whoever may not read it. */
+  private: z.boolean().default(true),
+  /** `false`: the sandbox token may not read it either. */
+  readable: z.boolean().default(true),
+  /** A run that exists gets further artifacts. */
+  run_id: z.int().positive().optional(),
+  head_branch: z.string().default("main"),
+  head_sha: z.string().regex(/^[0-9a-f]{40}$/).default("009b8a3a9ccbb128af87f9b1c0f4c62e8a304f6d"),
+  artifacts: z.array(z.strictObject({
+    name: z.string().min(1),
+    /** Size of the download in bytes, archive overhead included. */
+    size: z.int().positive().default(1024),
+    /** Equal seeds make equal bytes; the artifact's name when absent. */
+    seed: z.string().optional(),
+    /** Files of the archive by name, as text; instead of `size` and `seed`. */
+    files: z.record(z.string(), z.string()).optional(),
+    /** `false`: one plain file, as `upload-artifact` makes it with `archive: false`. */
+    archive: z.boolean().default(true),
+    /** Past its retention: listed, but its download answers 410. */
+    expired: z.boolean().default(false),
+  })).default([]),
+});
+/** The input form of {@linkcode GitHubRunFixture}. */
+export type GitHubRunFixture = z.input<typeof GitHubRunFixture>;
+
+/** An artifact as GitHub's API describes it. */
+export interface GitHubArtifact {
+  id: number;
+  node_id: string;
+  name: string;
+  size_in_bytes: number;
+  url: string;
+  archive_download_url: string;
+  expired: boolean;
+  created_at: string;
+  updated_at: string;
+  expires_at: string;
+  digest: string;
+  workflow_run: {
+    id: number;
+    repository_id: number;
+    head_repository_id: number;
+    head_branch: string;
+    head_sha: string;
+  };
+}
+
+/** What the fixture made. */
+export interface GitHubRun {
+  repository: { id: number; full_name: string; private: boolean };
+  run_id: number;
+  artifacts: GitHubArtifact[];
+}
+
+interface Repository {
+  id: number;
+  owner: string;
+  name: string;
+  private: boolean;
+  readable: boolean;
+}
+
+interface Run {
+  id: number;
+  repository: Repository;
+  branch: string;
+  sha: string;
+  createdAt: number;
+}
+
+interface Artifact {
+  id: number;
+  name: string;
+  run: Run;
+  content: Content;
+  archive: boolean;
+  expired: boolean;
+  createdAt: number;
+}
+
+/** What the hourly budget of a token looks like. */
+interface Budget {
+  limit: number;
+  used: number;
+  /** Milliseconds since the epoch. */
+  resetAt: number;
+}
+
+/** GitHub's REST API for Actions artifacts, and the blob storage its downloads redirect to. */
+export interface GitHubProvider extends Provider {
+  /** Routes of the storage host; mounted on the storage port. */
+  readonly downloads: Hono<ObservedEnv>;
+}
+
+/**
+ * GitHub: artifacts of workflow runs, with its authentication, pagination and rate limits.
+ *
+ * @see https://docs.github.com/en/rest/actions/artifacts
+ * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
+ * @see https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
+ */
+export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvider {
+  const repositories = new Map<string, Repository>();
+  const runs = new Map<number, Run>();
+  const artifacts = new Map<number, Artifact>();
+  const budgets = new Map<string, Budget>();
+  const signingKey = crypto.randomUUID();
+  let limits = { authenticated: 5000, anonymous: 60 };
+  let nextId = 1_000_001;
+
+  const app = new Hono<ObservedEnv>();
+
+  app.use(async (c, next) => {
+    if (!c.req.header("user-agent")) {
+      return c.text(
+        "Request forbidden by administrative rules. Please make sure your request has a User-Agent header (https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). Check https://developer.github.com for other possible causes.",
+        403,
+      );
+    }
+    const token = bearerToken(c);
+    if (c.req.header("authorization") && token !== GITHUB_TOKEN) {
+      return problem(c, 401, "Bad credentials", DOCS);
+    }
+    // Asking for the limits costs nothing.
+    const free = c.req.path === `${mountedAt}/rate_limit`;
+    const budget = spend(token, free ? 0 : 1);
+    if (budget.used > budget.limit) {
+      budget.used = budget.limit;
+      const response = problem(
+        c,
+        403,
+        token
+          ? "API rate limit exceeded for user ID 1."
+          : "API rate limit exceeded for 127.0.0.1. (But here's the good news: Authenticated requests get a higher rate limit. Check out the documentation for more details.)",
+        `${DOCS}/overview/rate-limits-for-the-rest-api`,
+      );
+      setLimits(response.headers, budget);
+      return response;
+    }
+    await next();
+    setLimits(c.res.headers, budget);
+    c.header("x-github-api-version-selected", c.req.header("x-github-api-version") ?? "2022-11-28");
+    c.header("x-github-media-type", "github.v3; format=json");
+    c.header("x-github-request-id", crypto.randomUUID().toUpperCase());
+    if (token) c.header("x-oauth-scopes", "repo, workflow");
+  });
+
+  app.get("/", (c) => {
+    const base = baseUrl(c, mountedAt);
+    return c.json({
+      current_user_url: `${base}/user`,
+      rate_limit_url: `${base}/rate_limit`,
+      repository_url: `${base}/repos/{owner}/{repo}`,
+    });
+  });
+
+  app.get("/rate_limit", (c) => {
+    const core = describeBudget(spend(bearerToken(c), 0));
+    return c.json({ resources: { core }, rate: core });
+  });
+
+  app.get("/user", (c) => {
+    if (!bearerToken(c)) {
+      return problem(
+        c,
+        401,
+        "Requires authentication",
+        `${DOCS}/users/users#get-the-authenticated-user`,
+      );
+    }
+    return c.json({ login: "sandbox", id: 1, node_id: nodeId("User", 1), type: "User" });
+  });
+
+  app.get("/repos/:owner/:repo/actions/runs/:id/artifacts", (c) => {
+    const repository = findRepository(c);
+    const run = runs.get(Number(c.req.param("id")));
+    if (!repository || run?.repository !== repository) {
+      return notFound(c, "#list-workflow-run-artifacts");
+    }
+    return listArtifacts(c, [...artifacts.values()].filter((artifact) => artifact.run === run));
+  });
+
+  app.get("/repos/:owner/:repo/actions/artifacts", (c) => {
+    const repository = findRepository(c);
+    if (!repository) return notFound(c, "#list-artifacts-for-a-repository");
+    const own = [...artifacts.values()].filter((each) => each.run.repository === repository);
+    return listArtifacts(c, own);
+  });
+
+  app.get("/repos/:owner/:repo/actions/artifacts/:id", (c) => {
+    const artifact = findArtifact(c);
+    if (!artifact) return notFound(c, "#get-an-artifact");
+    return c.json(describe(artifact, baseUrl(c, mountedAt)));
+  });
+
+  app.get("/repos/:owner/:repo/actions/artifacts/:id/:format", (c) => {
+    const artifact = findArtifact(c);
+    if (!artifact || c.req.param("format") !== "zip") return notFound(c, "#download-an-artifact");
+    if (!bearerToken(c)) {
+      return problem(c, 401, "Requires authentication", `${ARTIFACT_DOCS}#download-an-artifact`);
+    }
+    if (isExpired(artifact)) {
+      return problem(c, 410, "Artifact has expired", `${ARTIFACT_DOCS}#download-an-artifact`);
+    }
+    return c.redirect(signedUrl(artifact), 302);
+  });
+
+  app.notFound((c) => problem(c, 404, "Not Found", DOCS));
+
+  // GitHub redirects to Azure Blob Storage: another origin, which takes no GitHub token.
+  const downloads = new Hono<ObservedEnv>();
+  downloads.on(["GET", "HEAD"], "/:id/:file", (c) => {
+    if (c.req.header("authorization")) {
+      return azureError(
+        400,
+        "InvalidAuthenticationInfo",
+        "Authentication information is not given in the correct format. Check the value of Authorization header.",
+      );
+    }
+    const { se = "", sig = "" } = c.req.query();
+    const artifact = artifacts.get(Number(c.req.param("id")));
+    const valid = artifact && equal(sig, sign(artifact.id, se)) &&
+      sandbox.clock.now() <= Date.parse(se);
+    if (!valid) {
+      return azureError(
+        403,
+        "AuthenticationFailed",
+        "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly including the signature.",
+      );
+    }
+    const filename = artifact.archive ? `${artifact.name}.zip` : artifact.name;
+    const answer = serveContent(artifact.content, c.req.header("range"), {
+      "content-type": artifact.archive ? "application/zip" : contentType(artifact.name),
+      "content-disposition": `attachment; filename*=UTF-8''${encodeURIComponent(filename)}`,
+      etag: `"0x${artifact.content.digests.md5.slice(0, 15).toUpperCase()}"`,
+      "x-ms-blob-type": "BlockBlob",
+    });
+    return c.req.method === "HEAD" ? new Response(null, answer) : answer;
+  });
+
+  function findRepository(c: Context): Repository | undefined {
+    const repository = repositories.get(
+      `${c.req.param("owner")}/${c.req.param("repo")}`.toLowerCase(),
+    );
+    if (!repository?.private) return repository;
+    return bearerToken(c) && repository.readable ? repository : undefined;
+  }
+
+  function findArtifact(c: Context): Artifact | undefined {
+    const repository = findRepository(c);
+    const artifact = artifacts.get(Number(c.req.param("id")));
+    return repository && artifact?.run.repository === repository ? artifact : undefined;
+  }
+
+  function listArtifacts(c: Context, all: Artifact[]): Response {
+    const named = c.req.query("name");
+    const found = all.filter((artifact) => named === undefined || artifact.name === named)
+      .sort((a, b) => b.id - a.id);
+    const perPage = clamp(c.req.query("per_page"), 30, 100);
+    const page = clamp(c.req.query("page"), 1, Number.MAX_SAFE_INTEGER);
+    const pages = Math.max(1, Math.ceil(found.length / perPage));
+    const link = pageLinks(c.req.url, page, pages);
+    if (link) c.header("link", link);
+    const base = baseUrl(c, mountedAt);
+    return c.json({
+      total_count: found.length,
+      artifacts: found.slice((page - 1) * perPage, page * perPage)
+        .map((artifact) => describe(artifact, base)),
+    });
+  }
+
+  function describe(artifact: Artifact, base: string): GitHubArtifact {
+    const { run } = artifact;
+    const url =
+      `${base}/repos/${run.repository.owner}/${run.repository.name}/actions/artifacts/${artifact.id}`;
+    return {
+      id: artifact.id,
+      node_id: nodeId("Artifact", artifact.id),
+      name: artifact.name,
+      size_in_bytes: artifact.content.size,
+      url,
+      archive_download_url: `${url}/zip`,
+      expired: isExpired(artifact),
+      created_at: time(artifact.createdAt),
+      updated_at: time(artifact.createdAt),
+      expires_at: time(artifact.createdAt + RETENTION_MS),
+      digest: `sha256:${artifact.content.digests.sha256}`,
+      workflow_run: {
+        id: run.id,
+        repository_id: run.repository.id,
+        head_repository_id: run.repository.id,
+        head_branch: run.branch,
+        head_sha: run.sha,
+      },
+    };
+  }
+
+  function isExpired(artifact: Artifact): boolean {
+    return artifact.expired || sandbox.clock.now() > artifact.createdAt + RETENTION_MS;
+  }
+
+  function signedUrl(artifact: Artifact): string {
+    const expires = new Date(sandbox.clock.now() + DOWNLOAD_TTL_MS).toISOString();
+    const query = new URLSearchParams({
+      se: expires,
+      sp: "r",
+      sr: "b",
+      sig: sign(artifact.id, expires),
+    });
+    const file = artifact.archive ? "artifact.zip" : encodeURIComponent(artifact.name);
+    return `${sandbox.storageOrigin()}${DOWNLOADS_AT}/${artifact.id}/${file}?${query}`;
+  }
+
+  function sign(artifactId: number, expires: string): string {
+    return createHmac("sha256", signingKey).update(`${artifactId}\n${expires}`).digest("base64");
+  }
+
+  function spend(token: string, requests: number): Budget {
+    const now = sandbox.clock.now();
+    let budget = budgets.get(token);
+    if (!budget || budget.resetAt <= now) {
+      const limit = token ? limits.authenticated : limits.anonymous;
+      budget = { limit, used: 0, resetAt: now + HOUR_MS };
+      budgets.set(token, budget);
+    }
+    budget.used += requests;
+    return budget;
+  }
+
+  function refuse(
+    { status, error, retryAfter }: { status?: number; error?: string; retryAfter?: number },
+  ): Response {
+    const message = retryAfter === undefined
+      ? error ?? MESSAGES[status ?? 500] ?? "Server Error"
+      : "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to GitHub Support for help, please include the request ID.";
+    const code = status ?? (retryAfter === undefined ? 500 : 403);
+    const documentation = retryAfter === undefined
+      ? DOCS
+      : `${DOCS}/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits`;
+    return Response.json(
+      { message, documentation_url: documentation, status: String(code) },
+      {
+        status: code,
+        headers: retryAfter === undefined ? {} : { "retry-after": String(retryAfter) },
+      },
+    );
+  }
+
+  async function createRun(
+    fixture: z.output<typeof GitHubRunFixture>,
+    base: string,
+  ): Promise<GitHubRun> {
+    const name = `${fixture.owner}/${fixture.repo}`;
+    const known = repositories.get(name.toLowerCase());
+    const repository = known ??
+      { id: nextId++, owner: fixture.owner, name: fixture.repo, private: true, readable: true };
+    repository.private = fixture.private;
+    repository.readable = fixture.readable;
+    repositories.set(name.toLowerCase(), repository);
+
+    const id = fixture.run_id ?? nextId++;
+    const run = runs.get(id) ?? {
+      id,
+      repository,
+      branch: fixture.head_branch,
+      sha: fixture.head_sha,
+      createdAt: sandbox.clock.now(),
+    };
+    runs.set(id, run);
+
+    const created: Artifact[] = [];
+    for (const wanted of fixture.artifacts) {
+      const artifact: Artifact = {
+        id: nextId++,
+        name: wanted.name,
+        run,
+        content: await sandbox.contents.store(asAsync(artifactBytes(wanted))),
+        archive: wanted.archive,
+        expired: wanted.expired,
+        createdAt: sandbox.clock.now(),
+      };
+      artifacts.set(artifact.id, artifact);
+      created.push(artifact);
+    }
+    return {
+      repository: { id: repository.id, full_name: name, private: repository.private },
+      run_id: run.id,
+      artifacts: created.map((artifact) => describe(artifact, base)),
+    };
+  }
+
+  const control = new Hono();
+  control.post("/github/artifacts", async (c) => {
+    const fixture = GitHubRunFixture.parse(await c.req.json());
+    return c.json(await createRun(fixture, baseUrl(c, mountedAt)), 201);
+  });
+  control.post("/github/rate_limit", async (c) => {
+    const wanted = z.strictObject({ limit: z.int().min(0) }).parse(await c.req.json());
+    limits = { authenticated: wanted.limit, anonymous: Math.min(wanted.limit, 60) };
+    budgets.clear();
+    return c.json(limits);
+  });
+
+  return {
+    name: "github",
+    app,
+    downloads,
+    control,
+    refuse,
+    async reset() {
+      for (const artifact of artifacts.values()) await artifact.content.release();
+      for (const map of [repositories, runs, artifacts, budgets]) map.clear();
+      limits = { authenticated: 5000, anonymous: 60 };
+    },
+  };
+}
+
+/** Where the storage port serves artifact downloads; no bucket can have this name. */
+export const DOWNLOADS_AT = "/_actions-results";
+
+const MESSAGES: Record<number, string> = {
+  401: "Bad credentials",
+  403: "Resource not accessible by integration",
+  404: "Not Found",
+  422: "Validation Failed",
+  502: "Server Error",
+  503: "Service unavailable",
+};
+
+const CONTENT_TYPES: Record<string, string> = {
+  csv: "text/csv",
+  html: "text/html",
+  json: "application/json",
+  pdf: "application/pdf",
+  txt: "text/plain",
+  xml: "application/xml",
+  zip: "application/zip",
+};
+
+function contentType(name: string): string {
+  const extension = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
+  return CONTENT_TYPES[extension] ?? "application/octet-stream";
+}
+
+function artifactBytes(
+  wanted: z.output<typeof GitHubRunFixture>["artifacts"][number],
+): Iterable<Uint8Array> {
+  const encoder = new TextEncoder();
+  if (wanted.files) {
+    const entries = Object.entries(wanted.files)
+      .map(([name, text]) => ({ name, pieces: [encoder.encode(text)] }));
+    return wanted.archive ? zipArchive(entries) : entries.flatMap(({ pieces }) => pieces);
+  }
+  const seed = wanted.seed ?? wanted.name;
+  if (!wanted.archive) return deterministicBytes(seed, wanted.size);
+  const file = `${wanted.name}.bin`;
+  const inner = wanted.size - zipOverhead(file);
+  if (inner < 0) {
+    throw new z.ZodError([{
+      code: "custom",
+      path: ["artifacts", wanted.name, "size"],
+      message: `An archive with the file ${file} has at least ${zipOverhead(file)} bytes.`,
+      input: wanted.size,
+    }]);
+  }
+  return zipArchive([{ name: file, pieces: deterministicBytes(seed, inner) }]);
+}
+
+async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}
+
+function problem(
+  c: Context,
+  status: 401 | 403 | 404 | 410,
+  message: string,
+  documentation: string,
+): Response {
+  return c.json({ message, documentation_url: documentation, status: String(status) }, status);
+}
+
+function notFound(c: Context, anchor: string): Response {
+  return problem(c, 404, "Not Found", `${ARTIFACT_DOCS}${anchor}`);
+}
+
+/** @see https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-error-codes */
+function azureError(status: number, code: string, message: string): Response {
+  return new Response(
+    `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`,
+    { status, headers: { "content-type": "application/xml", "x-ms-error-code": code } },
+  );
+}
+
+function clamp(text: string | undefined, otherwise: number, max: number): number {
+  const number = Number(text);
+  return Number.isInteger(number) && number > 0 ? Math.min(number, max) : otherwise;
+}
+
+/** @see https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api */
+function pageLinks(url: string, page: number, pages: number): string {
+  const link = (to: number, rel: string) => {
+    const target = new URL(url);
+    target.searchParams.set("page", String(to));
+    return `<${target}>; rel="${rel}"`;
+  };
+  const links = [];
+  if (page > 1) links.push(link(page - 1, "prev"));
+  if (page < pages) links.push(link(page + 1, "next"), link(pages, "last"));
+  if (page > 1) links.push(link(1, "first"));
+  return links.join(", ");
+}
+
+function describeBudget({ limit, used, resetAt }: Budget) {
+  return { limit, used, remaining: Math.max(0, limit - used), reset: Math.floor(resetAt / 1000) };
+}
+
+function setLimits(headers: Headers, budget: Budget): void {
+  const described = describeBudget(budget);
+  for (const [name, value] of Object.entries(described)) {
+    headers.set(`x-ratelimit-${name}`, String(value));
+  }
+  headers.set("x-ratelimit-resource", "core");
+}
+
+function nodeId(kind: string, id: number): string {
+  return Buffer.from(`0:${kind}${id}`).toString("base64");
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
+}
+
+function equal(a: string, b: string): boolean {
+  const [left, right] = [Buffer.from(a), Buffer.from(b)];
+  return left.length === right.length && timingSafeEqual(left, right);
+}
