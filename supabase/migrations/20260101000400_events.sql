@@ -17,6 +17,7 @@ create table marketplace.webhook_events (
   processed boolean not null default false,
   processed_at timestamptz, -- null: not routed yet
   job_count int not null default 0,
+  absorbed_by uuid, -- null: it made jobs of its own, or none
   primary key (id, created_at),
   constraint webhook_events_processed_check check (processed = (processed_at is not null))
 ) partition by range (created_at);
@@ -28,6 +29,8 @@ comment on column marketplace.webhook_events.resource_path is
   'What the event is about, for rules: refs/heads/<branch>, objects/<key>, files/<…>; ending in "/" it is a collection whose members are found later.';
 comment on column marketplace.webhook_events.correlation_id is
   'Joins everything that follows; also the trace id of the W3C traceparent sent along.';
+comment on column marketplace.webhook_events.absorbed_by is
+  'sync_jobs.id of a waiting job that took this event in instead of a job of its own being made (rules that absorb).';
 comment on column marketplace.webhook_events.processed is 'Routed: the rules have been applied and the jobs made.';
 
 create table marketplace.webhook_events_default partition of marketplace.webhook_events default;

@@ -6,23 +6,51 @@ create table marketplace.workflows (
   slug text not null unique check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
   name text not null check (name <> ''),
   description text not null default '',
-  kind text not null default 'n8n' check (kind in ('n8n', 'http')),
+  kind text not null default 'n8n' check (kind in ('n8n', 'windmill', 'http')),
   endpoint text not null check (endpoint <> ''),
+  completion text not null default 'callback' check (completion in ('callback', 'response')),
   is_active boolean not null default true,
+  disabled_reason text, -- null: nobody and nothing switched it off
+  paused_at timestamptz, -- null: not paused
+  allows_private_network boolean not null default false,
   sends_payload boolean not null default false,
+  signing_vault_id uuid unique, -- null: signed with the platform's own secret
+  token_vault_id uuid unique, -- null: no bearer token is sent
   max_concurrency int not null default 5 check (max_concurrency between 1 and 1000),
+  max_per_key int not null default 1 check (max_per_key >= 1),
+  rate_per_second numeric check (rate_per_second > 0), -- null: as fast as concurrency allows
+  rate_tokens numeric not null default 1 check (rate_tokens >= 0),
+  rate_refilled_at timestamptz not null default now(),
   timeout_ms int not null default 10000 check (timeout_ms between 100 and 120000),
   lease interval not null default '5 minutes' check (lease between '1 second' and '1 day'),
   max_attempts int not null default 3 check (max_attempts between 1 and 100),
   retry_base interval not null default '1 second' check (retry_base >= '0'),
   retry_cap interval not null default '1 hour' check (retry_cap >= '0'),
+  breaker_state text not null default 'closed' check (breaker_state in ('closed', 'open', 'half_open')),
+  breaker_threshold int not null default 5 check (breaker_threshold >= 1),
+  breaker_cooldown interval not null default '30 seconds' check (breaker_cooldown > '0'),
+  breaker_failures int not null default 0 check (breaker_failures >= 0),
+  breaker_openings int not null default 0 check (breaker_openings >= 0),
+  breaker_until timestamptz, -- null: closed
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  constraint workflows_breaker_check check ((breaker_state = 'closed') = (breaker_until is null))
 );
 comment on table marketplace.workflows is
-  'Executors of jobs: an n8n workflow or any HTTPS endpoint. Members of its organization read it; the service role writes.';
+  'Executors of jobs: an n8n workflow, a Windmill script or any HTTPS endpoint. Members of its organization read it; the service role writes.';
 comment on column marketplace.workflows.endpoint is
-  'For n8n the path below <N8N_URL>/webhook/, or an absolute URL; for http an absolute URL.';
+  'For n8n the path below <N8N_URL>/webhook/, for Windmill the path below <WINDMILL_URL>/api/, or an absolute URL; for http an absolute URL.';
+comment on column marketplace.workflows.completion is
+  'callback = done when the workflow reports with its job token; response = done when it answers 2xx.';
+comment on column marketplace.workflows.paused_at is 'Its jobs wait until resume_workflow; nothing is lost.';
+comment on column marketplace.workflows.allows_private_network is
+  'Whether the endpoint may resolve to a private or loopback address, as that of a self-hosted n8n does.';
+comment on column marketplace.workflows.max_per_key is 'How many jobs of one concurrency key run at once; they start in order.';
+comment on column marketplace.workflows.rate_tokens is 'Token bucket of rate_per_second, as of rate_refilled_at; claim_jobs keeps it.';
+comment on column marketplace.workflows.breaker_openings is
+  'How often in a row the circuit opened; each time it stays open twice as long as breaker_cooldown, up to half an hour.';
+comment on column marketplace.workflows.breaker_failures is
+  'Dispatches that failed in a row; at breaker_threshold the circuit opens until breaker_until, then one probe is let through.';
 comment on column marketplace.workflows.sends_payload is
   'Whether a dispatch carries the event''s payload; otherwise the workflow asks for it with its job token.';
 comment on column marketplace.workflows.lease is
@@ -34,13 +62,16 @@ create trigger workflows_touch before update on marketplace.workflows
   for each row execute function marketplace._touch_updated_at();
 
 -- The workflow that mirrors GitHub artifacts, kept in n8n/workflows/
-insert into marketplace.workflows (slug, name, description, kind, endpoint, max_concurrency, lease, max_attempts, retry_cap)
+insert into marketplace.workflows (
+  slug, name, description, kind, endpoint, allows_private_network, max_concurrency, lease, max_attempts, retry_cap
+)
 values (
   'github-artifacts-mirror',
   'GitHub artifacts mirror',
   'Copies the artifacts of a GitHub Actions run to Drive, S3, R2 or B2, and verifies the copies.',
   'n8n',
   'github-artifacts-mirror',
+  true,
   5,
   '5 minutes',
   10,
@@ -150,7 +181,12 @@ create table marketplace.sync_rules (
   notify_integration_id uuid references marketplace.integrations (id) on delete set null, -- null: nobody is told
   notify_channel text, -- null: the integration's own config.channel
   priority int not null default 0,
+  paused_at timestamptz, -- null: not paused
   max_attempts int check (max_attempts between 1 and 100), -- null: the workflow's
+  retry_base interval check (retry_base >= '0'), -- null: the workflow's
+  retry_cap interval check (retry_cap >= '0'), -- null: the workflow's
+  concurrency_key text check (concurrency_key <> ''), -- null: its jobs run in any order
+  absorbs boolean not null default false,
   config jsonb not null default '{}' check (jsonb_typeof(config) = 'object'),
   pattern_key text not null generated always as (marketplace._pattern_key(source_pattern)) stored,
   pattern_regex text not null generated always as (marketplace._glob_to_regex(source_pattern)) stored,
@@ -167,7 +203,13 @@ comment on column marketplace.sync_rules.filter is 'SQL/JSON path over the paylo
 comment on column marketplace.sync_rules.artifact_types is 'File types (extensions, lower case) to take; empty means all.';
 comment on column marketplace.sync_rules.destination_template is
   'Path at the destination; {date} {workflow} {name} {repo} {branch} {run_id} {sha} {ext} … are filled in and sanitised.';
-comment on column marketplace.sync_rules.priority is 'Higher runs first.';
+comment on column marketplace.sync_rules.priority is
+  'Each point is a head start of ten seconds in the queue: higher runs first, and nothing waits for ever.';
+comment on column marketplace.sync_rules.paused_at is 'Its jobs are made but wait until resume_rule.';
+comment on column marketplace.sync_rules.concurrency_key is
+  'Template of {provider} {integration} {event_type} {resource_path} {account} and {/json/pointer} into the payload: jobs of one key run in order.';
+comment on column marketplace.sync_rules.absorbs is
+  'A job that still waits takes newer events of the same key in (the latest one wins) instead of a job being made for each.';
 create index sync_rules_match_idx on marketplace.sync_rules (source_integration_id, pattern_key collate "C") where is_active;
 create index sync_rules_organization_id_idx on marketplace.sync_rules (organization_id);
 create index sync_rules_source_integration_id_idx on marketplace.sync_rules (source_integration_id);

@@ -11,6 +11,11 @@ create table marketplace.sync_jobs (
   status text not null default 'pending' check (status in ('pending', 'running', 'completed', 'dead', 'cancelled')),
   priority int not null default 0,
   run_at timestamptz not null default now(),
+  position bigint not null generated always as identity,
+  concurrency_key text, -- null: runs in any order
+  absorbed_count int not null default 0 check (absorbed_count >= 0),
+  replay_of uuid references marketplace.sync_jobs (id) on delete set null, -- null: not a replay
+  replayed_at timestamptz, -- null: never replayed
   attempt_count int not null default 0 check (attempt_count >= 0),
   max_attempts int not null default 3 check (max_attempts >= 1),
   lease_id uuid, -- null: nobody holds it
@@ -23,7 +28,6 @@ create table marketplace.sync_jobs (
   error_message text, -- null: no attempt has failed
   result jsonb, -- null: not completed
   created_at timestamptz not null default now(),
-  constraint sync_jobs_event_rule_key unique (event_id, rule_id),
   constraint sync_jobs_event_check check ((event_id is null) = (event_created_at is null)),
   constraint sync_jobs_running_has_lease_check check (
     (status = 'running') = (lease_id is not null)
@@ -40,8 +44,31 @@ comment on column marketplace.sync_jobs.lease_id is
   'The attempt that holds the job. A report that names another one changes nothing.';
 comment on column marketplace.sync_jobs.token_hash is
   'SHA-256 of the token of the latest attempt; the token itself was given to the workflow only.';
-comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry.';
-create index sync_jobs_due_idx on marketplace.sync_jobs (workflow_id, priority desc, run_at, id) where status = 'pending';
+comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry; infinity while its rule is paused.';
+comment on column marketplace.sync_jobs.position is 'The order in which jobs of one concurrency key run.';
+comment on column marketplace.sync_jobs.absorbed_count is 'How many further events it took in while it waited.';
+
+create function marketplace._claim_rank(p_run_at timestamptz, p_priority int)
+returns timestamptz
+language sql
+immutable -- seconds do not depend on the time zone
+set search_path = ''
+as $$
+  select p_run_at - make_interval(secs => p_priority * 10)
+$$;
+comment on function marketplace._claim_rank(timestamptz, int) is
+  'The order of the queue: when a job is due, with a head start of ten seconds a point of priority.';
+revoke all on function marketplace._claim_rank(timestamptz, int) from public;
+grant execute on function marketplace._claim_rank(timestamptz, int) to service_role;
+
+-- exactly one job per (event, rule); replays stand beside it
+create unique index sync_jobs_event_id_rule_id_key on marketplace.sync_jobs (event_id, rule_id) where replay_of is null;
+create unique index sync_jobs_open_replay_key on marketplace.sync_jobs (replay_of) where status in ('pending', 'running');
+create index sync_jobs_replay_of_idx on marketplace.sync_jobs (replay_of);
+create index sync_jobs_due_idx on marketplace.sync_jobs (workflow_id, marketplace._claim_rank(run_at, priority), position)
+  where status = 'pending';
+create index sync_jobs_key_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
+  where status in ('pending', 'running') and concurrency_key is not null;
 create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id) where status = 'running';
 create index sync_jobs_lease_idx on marketplace.sync_jobs (lease_expires_at) where status = 'running';
 create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead';
@@ -124,7 +151,7 @@ comment on table marketplace.artifact_syncs is
   'One object moved for a job: planned -> transferring -> uploaded -> completed once the destination''s size and checksum match; or failed, or skipped. Members of its organization read it.';
 create index artifact_syncs_organization_id_idx on marketplace.artifact_syncs (organization_id, created_at desc);
 create index artifact_syncs_created_at_idx on marketplace.artifact_syncs (created_at desc);
-create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id);
+create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id, source_ref, created_at desc);
 create index artifact_syncs_source_integration_id_idx on marketplace.artifact_syncs (source_integration_id, created_at desc);
 create index artifact_syncs_destination_integration_id_idx on marketplace.artifact_syncs (destination_integration_id, created_at desc);
 create index artifact_syncs_correlation_id_idx on marketplace.artifact_syncs (correlation_id);
@@ -212,6 +239,7 @@ create policy "members read their executions" on marketplace.execution_logs
 -- a member sees a job, but never the hash of its token
 grant select (
   id, organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id, status, priority, run_at,
+  position, concurrency_key, absorbed_count, replay_of, replayed_at,
   attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
   result, created_at
 ) on marketplace.sync_jobs to authenticated;

@@ -113,13 +113,23 @@ begin
   return query
   insert into marketplace.artifact_syncs as a (
     organization_id, job_id, rule_id, source_integration_id, destination_integration_id, correlation_id,
-    source_ref, source_path, name, content_type, size_bytes, sha256, destination_path,
+    source_ref, source_path, name, content_type, size_bytes, sha256, destination_path, destination_ref,
     status, error_code, error_message
   )
   select
     v_job.organization_id, v_job.id, r.id, r.source_integration_id, r.destination_integration_id, v_job.correlation_id,
     p.source_ref, p.source_path, p.name, coalesce(p.content_type, 'application/octet-stream'),
     p.size_bytes, lower(p.sha256), coalesce(p.destination_path, ''),
+    -- a replay writes to the object that the earlier job made, not beside it
+    (
+      select earlier.destination_ref
+      from marketplace.artifact_syncs as earlier
+      where earlier.rule_id = r.id and earlier.source_ref = p.source_ref
+        and earlier.destination_integration_id = r.destination_integration_id
+        and earlier.destination_path = p.destination_path
+      order by earlier.created_at desc
+      limit 1
+    ),
     case when p.skip_reason is null then 'planned' else 'skipped' end,
     case when p.skip_reason is not null then 'skipped' end,
     p.skip_reason
@@ -274,13 +284,9 @@ begin
     return jsonb_build_object('status', v_status, 'failed', v_failed, 'unfinished', v_unfinished);
   end if;
 
-  update marketplace.sync_job_attempts as a
-  set result = 'completed', ended_at = clock_timestamp()
-  where a.id = p_lease_id and a.started_at = v_job.claimed_at;
-  update marketplace.sync_jobs as j
-  set status = 'completed', finished_at = clock_timestamp(), result = coalesce(p_result, '{}'),
-    lease_id = null, lease_expires_at = null, claimed_at = null, error_code = null, error_message = null
-  where j.id = p_job_id;
+  perform marketplace._finish_jobs(jsonb_build_array(jsonb_build_object(
+    'job_id', p_job_id, 'lease_id', p_lease_id, 'result', p_result
+  )));
   return jsonb_build_object('status', 'completed', 'failed', 0);
 end
 $$;

@@ -62,14 +62,15 @@ comment on view marketplace.v_quota_status is 'How much of each provider''s rate
 create view marketplace.v_job_queue
 with (security_invoker = true) as
 select
-  w.slug as workflow, w.is_active, w.max_concurrency,
-  queue.pending, queue.due, queue.running, queue.oldest_due_at,
+  w.slug as workflow, w.is_active, w.paused_at, w.breaker_state, w.breaker_until, w.max_concurrency,
+  queue.pending, queue.held, queue.due, queue.running, queue.oldest_due_at,
   extract(epoch from now() - queue.oldest_due_at)::int as oldest_due_seconds,
   w.organization_id
 from marketplace.workflows as w
 cross join lateral (
   select
     count(*) filter (where j.status = 'pending') as pending,
+    count(*) filter (where j.run_at = 'infinity') as held,
     count(*) filter (where j.status = 'pending' and j.run_at <= now()) as due,
     count(*) filter (where j.status = 'running') as running,
     min(j.run_at) filter (where j.status = 'pending' and j.run_at <= now()) as oldest_due_at
@@ -77,7 +78,7 @@ cross join lateral (
   where j.workflow_id = w.id and j.status in ('pending', 'running')
 ) as queue
 order by w.slug;
-comment on view marketplace.v_job_queue is 'Per workflow: how many jobs wait, are due, are running, and since when the oldest is due.';
+comment on view marketplace.v_job_queue is 'Per workflow: its circuit, how many jobs wait (held = by a paused rule), are due, are running, and since when the oldest is due.';
 
 create view marketplace.v_dead_letters
 with (security_invoker = true) as
@@ -88,9 +89,9 @@ from marketplace.sync_jobs as j
 join marketplace.workflows as w on w.id = j.workflow_id
 join marketplace.sync_rules as r on r.id = j.rule_id
 join marketplace.integrations as source on source.id = r.source_integration_id
-where j.status = 'dead'
+where j.status = 'dead' and j.replayed_at is null
 order by j.finished_at desc;
-comment on view marketplace.v_dead_letters is 'Jobs that were given up, latest first, with the reason.';
+comment on view marketplace.v_dead_letters is 'Jobs that were given up and not replayed since, latest first, with the reason.';
 
 create view marketplace.v_webhook_rejections
 with (security_invoker = true) as
@@ -98,6 +99,47 @@ select w.minute, w.provider, w.reason, w.rejection_count
 from marketplace.webhook_rejections as w
 order by w.minute desc, w.provider, w.reason;
 comment on view marketplace.v_webhook_rejections is 'Refused deliveries by minute, provider and reason, latest first. For the service role.';
+
+create view marketplace.v_event_rates
+with (security_invoker = true) as
+select
+  date_trunc('minute', e.created_at) as minute, e.provider, e.event_type,
+  count(*) as event_count, count(*) filter (where not e.processed) as waiting_count, sum(e.job_count) as job_count
+from marketplace.webhook_events as e
+where e.created_at > now() - interval '1 hour'
+group by 1, 2, 3
+order by 1 desc, 4 desc;
+comment on view marketplace.v_event_rates is 'Events of the last hour by minute, provider and type.';
+
+create view marketplace.v_latency
+with (security_invoker = true) as
+select
+  w.slug as workflow,
+  count(*) as job_count,
+  round(1000 * percentile_cont(0.5) within group (order by extract(epoch from a.started_at - j.created_at))::numeric) as wait_ms_p50,
+  round(1000 * percentile_cont(0.99) within group (order by extract(epoch from a.started_at - j.created_at))::numeric) as wait_ms_p99,
+  round(percentile_cont(0.5) within group (order by a.dispatch_ms)::numeric) as dispatch_ms_p50,
+  round(percentile_cont(0.99) within group (order by a.dispatch_ms)::numeric) as dispatch_ms_p99,
+  round(1000 * percentile_cont(0.5) within group (order by extract(epoch from a.ended_at - a.started_at))::numeric) as run_ms_p50,
+  round(1000 * percentile_cont(0.99) within group (order by extract(epoch from a.ended_at - a.started_at))::numeric) as run_ms_p99
+from marketplace.sync_job_attempts as a
+join marketplace.sync_jobs as j on j.id = a.job_id
+join marketplace.workflows as w on w.id = j.workflow_id
+where a.started_at > now() - interval '1 hour' and a.result = 'completed'
+group by w.slug
+order by w.slug;
+comment on view marketplace.v_latency is
+  'Completed attempts of the last hour by workflow: waiting in the queue, answer to the dispatch, and run time, in milliseconds.';
+
+create view marketplace.v_recent_executions
+with (security_invoker = true) as
+select
+  x.id, x.created_at, i.slug as integration, x.action, x.outcome, x.status_code, x.duration_ms,
+  x.error_code, x.error_message, x.job_id, x.correlation_id, x.organization_id
+from marketplace.execution_logs as x
+join marketplace.integrations as i on i.id = x.integration_id
+order by x.created_at desc;
+comment on view marketplace.v_recent_executions is 'Actions run at providers, latest first.';
 
 -- The story of one correlation id ------------------------------------------------------------
 
@@ -112,14 +154,14 @@ as $$
     select e.* from marketplace.webhook_events as e where e.correlation_id = p_correlation_id
   ),
   job as (
-    select j.id, j.status, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule
+    select j.id, j.status, j.replay_of, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule
     from marketplace.sync_jobs as j
     join marketplace.workflows as w on w.id = j.workflow_id
     join marketplace.sync_rules as r on r.id = j.rule_id
     where j.correlation_id = p_correlation_id
   ),
   attempt as (
-    select a.*, job.workflow
+    select a.*, job.workflow, job.replay_of
     from marketplace.sync_job_attempts as a
     join job on job.id = a.job_id
   ),
@@ -135,12 +177,12 @@ as $$
       null::numeric
     from event as e
     union all
-    select e.processed_at, 2, 'routed', e.event_type, jsonb_build_object('jobs', e.job_count),
+    select e.processed_at, 2, 'routed', e.event_type, jsonb_strip_nulls(jsonb_build_object('jobs', e.job_count, 'absorbed_by', e.absorbed_by)),
       extract(epoch from e.processed_at - e.created_at) * 1000
     from event as e
     where e.processed
     union all
-    select a.started_at, 3, 'claimed', a.workflow, jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt), null
+    select a.started_at, 3, 'claimed', a.workflow, jsonb_strip_nulls(jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt, 'replay_of', a.replay_of)), null
     from attempt as a
     union all
     select a.started_at + make_interval(secs => coalesce(a.dispatch_ms, 0)::float8 / 1000), 4,
@@ -252,11 +294,13 @@ comment on function marketplace.health() is
 revoke all on all functions in schema marketplace from public;
 grant select on
   marketplace.v_integration_health, marketplace.v_recent_syncs, marketplace.v_quota_status,
-  marketplace.v_job_queue, marketplace.v_dead_letters
+  marketplace.v_job_queue, marketplace.v_dead_letters, marketplace.v_event_rates, marketplace.v_latency,
+  marketplace.v_recent_executions
 to authenticated;
 grant select on
   marketplace.v_integration_health, marketplace.v_recent_syncs, marketplace.v_quota_status,
-  marketplace.v_job_queue, marketplace.v_dead_letters, marketplace.v_webhook_rejections
+  marketplace.v_job_queue, marketplace.v_dead_letters, marketplace.v_event_rates, marketplace.v_latency,
+  marketplace.v_recent_executions, marketplace.v_webhook_rejections
 to service_role;
 grant execute on function marketplace.trace(uuid) to authenticated, service_role;
 grant execute on function marketplace.health() to service_role;

@@ -1,0 +1,221 @@
+-- Routing: events x rules become jobs, set-based, exactly once per (event, rule).
+
+create function marketplace._rule_matches(
+  p_rule marketplace.sync_rules,
+  p_event_type text,
+  p_resource_path text,
+  p_payload jsonb
+)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    (
+      cardinality(p_rule.event_types) = 0
+      or p_event_type = any (p_rule.event_types)
+      or exists (
+        select from unnest(p_rule.event_types) as t
+        where right(t, 1) = '*' and starts_with(p_event_type, left(t, -1))
+      )
+    )
+    and case
+      when right(p_resource_path, 1) = '/' then
+        -- a collection: its members are not known yet, so match when one of them could
+        starts_with(p_rule.pattern_key, p_resource_path)
+        or p_rule.source_pattern like '%**%'
+        or regexp_count(p_rule.source_pattern, '/') >= regexp_count(p_resource_path, '/')
+          and p_resource_path ~ marketplace._glob_to_regex(regexp_replace(p_rule.source_pattern, '[^/]*$', ''))
+      else p_resource_path ~ p_rule.pattern_regex
+    end
+    and (
+      p_rule.filter is null
+      or coalesce(
+        jsonb_path_match(p_payload, p_rule.filter, '{}', true),
+        jsonb_path_exists(p_payload, p_rule.filter, '{}', true)
+      )
+    )
+$$;
+comment on function marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb) is
+  'Whether a rule applies to an event of its source: event type, path (or a collection that can hold such a path), filter.';
+
+create function marketplace._matching_rules(
+  p_integration_id uuid,
+  p_event_type text,
+  p_resource_path text,
+  p_payload jsonb
+)
+returns setof marketplace.sync_rules
+language sql
+stable
+rows 2
+set search_path = ''
+as $$
+  select r.*
+  from marketplace.sync_rules as r
+  where r.is_active
+    and r.source_integration_id = p_integration_id
+    and r.pattern_key collate "C" = any (marketplace._path_keys(p_resource_path))
+    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
+  union all
+  -- patterns that reach deeper into a collection
+  select r.*
+  from marketplace.sync_rules as r
+  where right(p_resource_path, 1) = '/'
+    and r.is_active
+    and r.source_integration_id = p_integration_id
+    and r.pattern_key collate "C" > p_resource_path
+    and r.pattern_key collate "C" < left(p_resource_path, -1) || '0' -- '0' follows '/'
+    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
+$$;
+comment on function marketplace._matching_rules(uuid, text, text, jsonb) is
+  'The active rules that apply to an event, found by index on what their pattern starts with.';
+
+create function marketplace._render_key(
+  p_template text,
+  p_event marketplace.webhook_events,
+  p_integration_slug text
+)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_key text := p_template;
+  v_placeholder text;
+  v_value text;
+begin
+  for v_placeholder in select m[1] from regexp_matches(p_template, '\{([^{}]+)\}', 'g') as m loop
+    v_value := case
+      when v_placeholder = 'provider' then p_event.provider
+      when v_placeholder = 'integration' then p_integration_slug
+      when v_placeholder = 'event_type' then p_event.event_type
+      when v_placeholder = 'resource_path' then p_event.resource_path
+      when v_placeholder = 'account' then p_event.account
+      when left(v_placeholder, 1) = '/' then p_event.payload #>> string_to_array(substr(v_placeholder, 2), '/')
+    end;
+    v_key := replace(v_key, '{' || v_placeholder || '}', coalesce(v_value, ''));
+  end loop;
+  return left(v_key, 500);
+end
+$$;
+comment on function marketplace._render_key(text, marketplace.webhook_events, text) is
+  'A rule''s concurrency key for an event; what the event does not have is empty.';
+
+create function marketplace.route_events(p_limit int default 500)
+returns table (events int, jobs int)
+language plpgsql
+volatile
+rows 1
+set search_path = ''
+set jit = off -- compiling would take longer than running
+as $$
+begin
+  -- One router at a time: jobs of one key must be made in the order of their events.
+  if not pg_try_advisory_xact_lock(hashtext('marketplace.route_events')) then
+    return query select 0, 0;
+    return;
+  end if;
+
+  return query
+  with
+  batch as (
+    select e as event
+    from marketplace.webhook_events as e
+    where not e.processed
+    order by e.created_at, e.id
+    limit p_limit
+    for update
+  ),
+  matched as (
+    select
+      (b.event).id as event_id, (b.event).created_at as event_created_at, (b.event).correlation_id,
+      r.id as rule_id, r.organization_id, r.workflow_id, r.priority, r.absorbs,
+      coalesce(r.max_attempts, w.max_attempts) as max_attempts,
+      case when r.paused_at is null then now() else 'infinity' end as run_at,
+      case when r.concurrency_key is not null then marketplace._render_key(r.concurrency_key, b.event, i.slug) end as concurrency_key
+    from batch as b
+    cross join lateral marketplace._matching_rules(
+      (b.event).integration_id, (b.event).event_type, (b.event).resource_path, (b.event).payload
+    ) as r
+    join marketplace.workflows as w on w.id = r.workflow_id
+    join marketplace.integrations as i on i.id = r.source_integration_id
+  ),
+  -- of the events that a rule absorbs, the latest of each key stands for all
+  led as (
+    select
+      m.*,
+      case when m.absorbs then
+        last_value(m.event_id) over (
+          partition by m.rule_id, m.concurrency_key, m.absorbs order by m.event_created_at, m.event_id
+          rows between unbounded preceding and unbounded following
+        )
+      else m.event_id end as leader_id,
+      count(*) over (partition by m.rule_id, m.concurrency_key, m.absorbs) as size
+    from matched as m
+  ),
+  -- a job that still waits for its first attempt takes them in
+  absorbing as (
+    update marketplace.sync_jobs as j
+    set event_id = l.event_id, event_created_at = l.event_created_at, absorbed_count = j.absorbed_count + l.size
+    from led as l
+    where l.absorbs and l.event_id = l.leader_id
+      and j.id = (
+        select waiting.id
+        from marketplace.sync_jobs as waiting
+        where waiting.rule_id = l.rule_id and waiting.status = 'pending' and waiting.attempt_count = 0
+          and waiting.replay_of is null and waiting.concurrency_key is not distinct from l.concurrency_key
+        order by waiting.position
+        limit 1
+        for update skip locked
+      )
+    returning j.id, l.rule_id, l.leader_id
+  ),
+  made as (
+    insert into marketplace.sync_jobs (
+      organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id, priority, run_at,
+      max_attempts, concurrency_key, absorbed_count
+    )
+    select
+      l.organization_id, l.rule_id, l.workflow_id, l.event_id, l.event_created_at, l.correlation_id, l.priority, l.run_at,
+      l.max_attempts, l.concurrency_key, case when l.absorbs then l.size - 1 else 0 end
+    from led as l
+    where l.event_id = l.leader_id
+      and not exists (select from absorbing as a where a.rule_id = l.rule_id and a.leader_id = l.leader_id)
+    order by l.event_created_at, l.event_id
+    on conflict (event_id, rule_id) where replay_of is null do nothing
+    returning id, event_id, rule_id
+  ),
+  -- which job each absorbed event went into
+  absorbed as (
+    select distinct on (l.event_id) l.event_id, coalesce(a.id, m.id) as job_id
+    from led as l
+    left join absorbing as a on a.rule_id = l.rule_id and a.leader_id = l.leader_id
+    left join made as m on m.rule_id = l.rule_id and m.event_id = l.leader_id
+    where l.absorbs and (a.id is not null or l.event_id <> l.leader_id)
+    order by l.event_id
+  ),
+  marked as (
+    update marketplace.webhook_events as e
+    set processed = true, processed_at = clock_timestamp(),
+      job_count = (select count(*) from made as m where m.event_id = e.id),
+      absorbed_by = (select a.job_id from absorbed as a where a.event_id = e.id)
+    from batch as b
+    where e.id = (b.event).id and e.created_at = (b.event).created_at
+    returning e.id
+  )
+  select (select count(*) from marked)::int, (select count(*) from made)::int;
+end
+$$;
+comment on function marketplace.route_events(int) is
+  'Applies the rules to events not processed yet, oldest first: exactly one job per (event, rule), or one that absorbs it. Returns how many events and jobs.';
+
+revoke all on all functions in schema marketplace from public;
+grant execute on function
+  marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb),
+  marketplace._matching_rules(uuid, text, text, jsonb),
+  marketplace._render_key(text, marketplace.webhook_events, text),
+  marketplace.route_events(int)
+to service_role;

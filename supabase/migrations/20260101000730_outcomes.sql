@@ -1,0 +1,378 @@
+-- Outcomes: what became of an attempt, in batches. A row whose lease is not held any more changes nothing.
+
+create function marketplace._emit_event(
+  p_organization_id uuid,
+  p_event_type text,
+  p_subject text,
+  p_correlation_id uuid,
+  p_payload jsonb
+)
+returns uuid
+language sql
+volatile
+set search_path = ''
+as $$
+  -- only where somebody subscribes: the organization's own "marketplace" integration has an active rule
+  insert into marketplace.webhook_events (
+    organization_id, integration_id, provider, event_type, resource_path, dedupe_key, occurred_at, payload, correlation_id
+  )
+  select
+    i.organization_id, i.id, i.provider, p_event_type, p_subject, marketplace.uuid_v7()::text, clock_timestamp(),
+    p_payload, coalesce(p_correlation_id, gen_random_uuid())
+  from marketplace.integrations as i
+  where i.provider = 'marketplace' and i.organization_id = p_organization_id
+    and exists (
+      select from marketplace.sync_rules as r
+      where r.source_integration_id = i.id and r.is_active
+        and (cardinality(r.event_types) = 0 or p_event_type = any (r.event_types)
+          or exists (select from unnest(r.event_types) as t where right(t, 1) = '*' and starts_with(p_event_type, left(t, -1))))
+    )
+  limit 1
+  returning id
+$$;
+comment on function marketplace._emit_event(uuid, text, text, uuid, jsonb) is
+  'Puts one of our own events (sync.completed, job.dead, …) on the same way as any webhook, if a rule wants it; null when none does.';
+
+create function marketplace._emit_job_event(p_event_type text, p_job_id uuid)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  select marketplace._emit_event(
+    j.organization_id, p_event_type, 'jobs/' || j.id, j.correlation_id,
+    jsonb_build_object(
+      'job_id', j.id, 'status', j.status, 'attempts', j.attempt_count, 'error_code', j.error_code, 'error', j.error_message,
+      'correlation_id', j.correlation_id, 'rule', r.name, 'workflow', w.slug, 'source', i.slug, 'event_id', j.event_id,
+      'artifacts', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+          'name', a.name, 'status', a.status, 'destination_path', a.destination_path,
+          'size_bytes', a.destination_size_bytes, 'checksum', a.destination_checksum, 'error_code', a.error_code
+        ) order by a.id), '[]')
+        from marketplace.artifact_syncs as a
+        where a.job_id = j.id
+      )
+    )
+  )
+  from marketplace.sync_jobs as j
+  join marketplace.sync_rules as r on r.id = j.rule_id
+  join marketplace.workflows as w on w.id = j.workflow_id
+  join marketplace.integrations as i on i.id = r.source_integration_id
+  -- a notification that fails must not notify
+  where j.id = p_job_id and i.provider <> 'marketplace'
+$$;
+comment on function marketplace._emit_job_event(text, uuid) is
+  'Emits an event about a job, with its artifacts; nothing for jobs that are notifications themselves.';
+
+create function marketplace._release_jobs(p_rows jsonb)
+returns table (job_id uuid, status text)
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_dead uuid;
+begin
+  return query
+  with
+  -- who still holds the lease that failed
+  held as (
+    select
+      j.id, j.lease_id, j.claimed_at, r.result, r.error_code, r.error_message, r.status_code, r.duration_ms,
+      r.outcome, r.response,
+      coalesce(r.retryable, true) and j.attempt_count < j.max_attempts as is_retried,
+      case when rule.paused_at is not null then 'infinity' else
+        -- exponential backoff with full jitter, never before the destination's Retry-After
+        now() + greatest(
+          random() * least(
+            coalesce(rule.retry_cap, w.retry_cap),
+            coalesce(rule.retry_base, w.retry_base) * power(2, least(j.attempt_count, 30) - 1)
+          ),
+          make_interval(secs => least(coalesce(r.retry_after_ms, 0), 2592000000) / 1000.0)
+        )
+      end as next_run_at
+    from jsonb_to_recordset(p_rows) as r (
+      job_id uuid, lease_id uuid, result text, error_code text, error_message text, retryable boolean,
+      retry_after_ms bigint, outcome text, status_code int, duration_ms numeric, response text
+    )
+    join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
+    join marketplace.sync_rules as rule on rule.id = j.rule_id
+    join marketplace.workflows as w on w.id = j.workflow_id
+    order by j.id
+    for update of j
+  ),
+  ended as (
+    update marketplace.sync_job_attempts as a
+    set result = h.result, ended_at = clock_timestamp(),
+      error_code = h.error_code, error_message = left(h.error_message, 2000),
+      dispatch_outcome = coalesce(h.outcome, a.dispatch_outcome),
+      dispatch_status = coalesce(h.status_code, a.dispatch_status),
+      dispatch_ms = coalesce(h.duration_ms, a.dispatch_ms),
+      response = coalesce(left(h.response, 2000), a.response)
+    from held as h
+    where a.id = h.lease_id and a.started_at = h.claimed_at
+  )
+  update marketplace.sync_jobs as j
+  set status = case when h.is_retried then 'pending' else 'dead' end,
+    run_at = case when h.is_retried then h.next_run_at else j.run_at end,
+    finished_at = case when h.is_retried then null else clock_timestamp() end,
+    lease_id = null, lease_expires_at = null, claimed_at = null,
+    error_code = h.error_code, error_message = left(h.error_message, 2000)
+  from held as h
+  where j.id = h.id
+  returning j.id, j.status;
+
+  for v_dead in
+    select j.id
+    from jsonb_to_recordset(p_rows) as r (job_id uuid)
+    join marketplace.sync_jobs as j on j.id = r.job_id
+    where j.status = 'dead' and j.finished_at >= now()
+    order by j.id
+  loop
+    perform marketplace._emit_job_event('job.dead', v_dead);
+    if exists (select from marketplace.artifact_syncs as a where a.job_id = v_dead and a.status = 'failed') then
+      perform marketplace._emit_job_event('sync.failed', v_dead);
+    end if;
+  end loop;
+end
+$$;
+comment on function marketplace._release_jobs(jsonb) is
+  'Ends attempts that failed: their jobs wait for a retry, or are dead after the last one (and say so). Rows whose lease is not held any more change nothing.';
+
+create function marketplace._finish_jobs(p_rows jsonb)
+returns int
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_job_id uuid;
+  v_finished int := 0;
+begin
+  for v_job_id in
+    with
+    held as (
+      select j.id, j.lease_id, j.claimed_at, r.result
+      from jsonb_to_recordset(p_rows) as r (job_id uuid, lease_id uuid, result jsonb)
+      join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
+      order by j.id
+      for update of j
+    ),
+    ended as (
+      update marketplace.sync_job_attempts as a
+      set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
+      from held as h
+      where a.id = h.lease_id and a.started_at = h.claimed_at
+    )
+    update marketplace.sync_jobs as j
+    set status = 'completed', finished_at = clock_timestamp(), result = coalesce(h.result, '{}'),
+      lease_id = null, lease_expires_at = null, claimed_at = null, error_code = null, error_message = null
+    from held as h
+    where j.id = h.id
+    returning j.id
+  loop
+    v_finished := v_finished + 1;
+    perform marketplace._emit_job_event('sync.completed', v_job_id);
+  end loop;
+  return v_finished;
+end
+$$;
+comment on function marketplace._finish_jobs(jsonb) is
+  'Completes jobs [{job_id, lease_id, result}] whose lease is held, and says so. Returns how many.';
+
+create function marketplace._turn_breakers(p_results jsonb)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_turned record;
+begin
+  for v_turned in
+    with
+    -- per workflow: did anything get through, and how much failed on the destination's side
+    outcome as (
+      select
+        j.workflow_id,
+        coalesce(bool_or(r.outcome = 'delivered'), false) as is_reached,
+        count(*) filter (
+          where r.outcome <> 'delivered' and (r.status_code is null or r.status_code >= 500 or r.status_code = 429)
+        ) as failures,
+        coalesce(bool_or(r.status_code = 410), false) as is_gone
+      from jsonb_to_recordset(p_results) as r (job_id uuid, lease_id uuid, outcome text, status_code int)
+      join marketplace.sync_jobs as j on j.id = r.job_id
+      group by j.workflow_id
+    ),
+    changed as (
+      select
+        w.id, w.slug, w.organization_id, w.breaker_state as old_state, w.is_active as was_active,
+        o.is_gone,
+        case when o.is_reached then 0 else w.breaker_failures + o.failures end as failures,
+        not o.is_reached and o.failures > 0
+          and (w.breaker_state = 'half_open' or w.breaker_state = 'closed' and w.breaker_failures + o.failures >= w.breaker_threshold)
+          as is_opening
+      from outcome as o
+      join marketplace.workflows as w on w.id = o.workflow_id
+      where (o.is_reached and (w.breaker_failures > 0 or w.breaker_state <> 'closed')) or o.failures > 0 or o.is_gone
+      order by w.id
+      for no key update of w
+    ),
+    turned as (
+      update marketplace.workflows as w
+      set breaker_failures = c.failures,
+        breaker_state = case when c.failures = 0 then 'closed' when c.is_opening then 'open' else w.breaker_state end,
+        breaker_openings = case when c.failures = 0 then 0 else w.breaker_openings + c.is_opening::int end,
+        breaker_until = case
+          when c.failures = 0 then null
+          when c.is_opening then clock_timestamp() + least(
+            interval '30 minutes', w.breaker_cooldown * power(2, least(10, w.breaker_openings))
+          )
+          else w.breaker_until
+        end,
+        is_active = w.is_active and not c.is_gone,
+        disabled_reason = case when c.is_gone then 'The endpoint answered 410 Gone.' else w.disabled_reason end
+      from changed as c
+      where w.id = c.id
+      returning w.slug, w.organization_id, c.old_state, w.breaker_state as new_state, c.was_active, w.is_active,
+        w.breaker_until, w.breaker_failures
+    )
+    select * from turned
+  loop
+    if v_turned.old_state <> 'open' and v_turned.new_state = 'open'
+      or v_turned.old_state <> 'closed' and v_turned.new_state = 'closed'
+      or v_turned.was_active and not v_turned.is_active then
+      perform marketplace._emit_event(
+        v_turned.organization_id,
+        case when not v_turned.is_active then 'workflow.disabled'
+          when v_turned.new_state = 'open' then 'workflow.circuit_opened' else 'workflow.circuit_closed' end,
+        'workflows/' || v_turned.slug, null,
+        jsonb_build_object('workflow', v_turned.slug, 'failures', v_turned.breaker_failures, 'until', v_turned.breaker_until)
+      );
+    end if;
+  end loop;
+end
+$$;
+comment on function marketplace._turn_breakers(jsonb) is
+  'Counts dispatches that failed at the destination, opens, probes and closes the circuit of each workflow, and disables one that answers 410.';
+
+create function marketplace.record_dispatches(p_results jsonb)
+returns int
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_recorded int;
+begin
+  perform marketplace._turn_breakers(p_results);
+
+  with
+  sent as (
+    select r.job_id, r.lease_id, r.outcome, r.status_code, r.duration_ms, r.error_code, r.error, r.response
+    from jsonb_to_recordset(p_results) as r (
+      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric,
+      error_code text, error text, response text
+    )
+    where r.outcome in ('delivered', 'unknown')
+  ),
+  -- the workflow may have reported, and even finished, before its answer to us came in
+  noted as (
+    update marketplace.sync_job_attempts as a
+    set dispatch_outcome = s.outcome, dispatch_status = s.status_code, dispatch_ms = s.duration_ms,
+      error_code = coalesce(a.error_code, s.error_code), error_message = coalesce(a.error_message, left(s.error, 2000)),
+      response = left(s.response, 2000)
+    from sent as s
+    where a.id = s.lease_id and a.job_id = s.job_id
+    returning a.id
+  ),
+  started as (
+    update marketplace.sync_jobs as j
+    set dispatched_at = coalesce(j.dispatched_at, now())
+    from sent as s
+    where j.id = s.job_id and j.lease_id = s.lease_id and s.outcome = 'delivered'
+  )
+  select count(*)::int into v_recorded from noted;
+
+  -- where the answer itself is the proof, 2xx completes
+  perform marketplace._finish_jobs((
+    select coalesce(jsonb_agg(r.value || jsonb_build_object('result', jsonb_build_object('status_code', r.value -> 'status_code'))), '[]')
+    from jsonb_array_elements(p_results) as r
+    join marketplace.sync_jobs as j on j.id = (r.value ->> 'job_id')::uuid
+    join marketplace.workflows as w on w.id = j.workflow_id
+    where r.value ->> 'outcome' = 'delivered' and w.completion = 'response'
+  ));
+
+  return v_recorded + (
+    select count(*)::int
+    from marketplace._release_jobs((
+      select coalesce(
+        jsonb_agg(
+          r.value || jsonb_build_object(
+            'result', 'failed',
+            'error_code', coalesce(r.value ->> 'error_code', 'dispatch_failed'),
+            'error_message', r.value ->> 'error',
+            'retryable', coalesce(
+              (r.value ->> 'retryable')::boolean,
+              -- a client error is final, but for those that say "not now" (404: n8n has not registered the webhook yet)
+              not coalesce(
+                (r.value ->> 'status_code')::int between 400 and 499
+                  and (r.value ->> 'status_code')::int not in (404, 408, 409, 425, 429),
+                false
+              )
+            )
+          )
+        ),
+        '[]'
+      )
+      from jsonb_array_elements(p_results) as r
+      join marketplace.sync_jobs as j on j.id = (r.value ->> 'job_id')::uuid
+      join marketplace.workflows as w on w.id = j.workflow_id
+      -- unanswered: a workflow that reports may be running, so its lease decides; another one is asked again
+      where r.value ->> 'outcome' = 'failed' or r.value ->> 'outcome' = 'unknown' and w.completion = 'response'
+    ))
+  );
+end
+$$;
+comment on function marketplace.record_dispatches(jsonb) is
+  'Writes down how a batch of dispatches went: delivered = started (or done); failed = retried or dead; unknown = the lease decides. Returns how many rows it wrote down.';
+
+create function marketplace.reap_leases(p_limit int default 100)
+returns int
+language sql
+volatile
+set search_path = ''
+as $$
+  with ended as (
+    select j.id, j.lease_id
+    from marketplace.sync_jobs as j
+    where j.status = 'running' and j.lease_expires_at <= now()
+    order by j.lease_expires_at
+    limit p_limit
+    for update skip locked
+  )
+  select count(*)::int
+  from marketplace._release_jobs((
+    select coalesce(
+      jsonb_agg(jsonb_build_object(
+        'job_id', e.id, 'lease_id', e.lease_id, 'result', 'lease_lost', 'error_code', 'lease_lost',
+        'error_message', 'The workflow did not report before its lease ended.'
+      )),
+      '[]'
+    )
+    from ended as e
+  ))
+$$;
+comment on function marketplace.reap_leases(int) is
+  'Takes back jobs whose lease ended without a report: they are retried, or dead after the last attempt. Returns how many.';
+
+revoke all on all functions in schema marketplace from public;
+grant execute on function
+  marketplace._emit_event(uuid, text, text, uuid, jsonb),
+  marketplace._emit_job_event(text, uuid),
+  marketplace._release_jobs(jsonb),
+  marketplace._finish_jobs(jsonb),
+  marketplace._turn_breakers(jsonb),
+  marketplace.record_dispatches(jsonb),
+  marketplace.reap_leases(int)
+to service_role;
