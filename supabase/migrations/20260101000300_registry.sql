@@ -6,6 +6,12 @@ create table marketplace.providers (
   category text not null check (category ~ '^[a-z][a-z0-9_]*$'),
   base_url text check (base_url ~ '^https?://[^\s?#]+$'), -- null: every integration brings its own
   docs_url text,
+  auth_type text not null default 'none'
+    check (auth_type in ('none', 'api_key', 'basic', 'bearer', 'oauth2', 'service_account', 'github_app', 'aws_sigv4')),
+  auth_config jsonb not null default '{}' check (jsonb_typeof(auth_config) = 'object'),
+  request_headers jsonb not null default '{}' check (jsonb_typeof(request_headers) = 'object'),
+  rate_limit jsonb not null default '{}' check (jsonb_typeof(rate_limit) = 'object'),
+  health_action text, -- null: nothing to ask
   webhook_config jsonb not null default '{}' check (jsonb_typeof(webhook_config) = 'object'),
   secret_env text check (secret_env ~ '^[A-Z][A-Z0-9_]*$'),
   default_workflow_slug text,
@@ -15,6 +21,12 @@ create table marketplace.providers (
 );
 comment on table marketplace.providers is
   'Catalogue: one row per external service. Everybody signed in reads it; migrations, seed and the service role write it.';
+comment on column marketplace.providers.auth_config is
+  'How credentials are obtained and sent: oauth2 authorize_url, token_url, revoke_url, scopes, scope_separator, authorize_params, token_auth_method; api_key header or query, prefix; …';
+comment on column marketplace.providers.request_headers is 'Headers of every request, such as an API version. Never a credential.';
+comment on column marketplace.providers.rate_limit is
+  'Where the provider says what is left: limit_header, remaining_header, reset_header, reset_format (epoch_s, epoch_ms, delta_s, iso), retry_after_header; and a default quota {limit, window_seconds}.';
+comment on column marketplace.providers.health_action is 'Action that proves a credential works; run when a connection is made.';
 comment on column marketplace.providers.webhook_config is
   'How deliveries are verified and normalised, as data; see the marketplace-webhook function''s README.';
 comment on column marketplace.providers.secret_env is
@@ -31,7 +43,21 @@ create table marketplace.actions (
   method text not null check (method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE')),
   path text not null check (path ~ '^/'),
   request_schema jsonb not null default '{"type": "object"}' check (jsonb_typeof(request_schema) = 'object'),
+  query_parameters text[] not null default '{}',
+  header_parameters jsonb not null default '{}' check (jsonb_typeof(header_parameters) = 'object'),
+  body_type text not null default 'json' check (body_type in ('none', 'json', 'form', 'multipart', 'binary')),
+  request_transform text, -- null: the remaining parameters are the body as they are
+  response_type text not null default 'json' check (response_type in ('json', 'text', 'binary', 'none')),
+  response_transform text, -- null: the provider's answer as it is
+  pagination jsonb not null default '{}' check (jsonb_typeof(pagination) = 'object'),
+  handler text, -- null: data is enough
+  is_read_only boolean not null default false,
   is_idempotent boolean not null default false,
+  idempotency_header text, -- null: the provider knows none
+  quota_cost int not null default 1 check (quota_cost >= 0),
+  timeout_ms int not null default 30000 check (timeout_ms between 100 and 120000),
+  sensitive_paths text[] not null default '{}',
+  scopes text[] not null default '{}',
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (provider_slug, slug)
@@ -40,6 +66,14 @@ comment on table marketplace.actions is
   'Catalogue: one row per operation of a provider. Everybody signed in reads it; migrations, seed and the service role write it.';
 comment on column marketplace.actions.path is
   'Below the provider''s base URL; {placeholders} are filled, percent-encoded, from the parameters.';
+comment on column marketplace.actions.query_parameters is 'Parameters that go into the query string; GET and DELETE send all the rest there too.';
+comment on column marketplace.actions.header_parameters is 'Parameters that go into headers: {"parameter": "header-name"}.';
+comment on column marketplace.actions.request_transform is 'JSONata expression over the parameters that yields the body.';
+comment on column marketplace.actions.response_transform is 'JSONata expression over the answer that yields the result.';
+comment on column marketplace.actions.pagination is
+  'How further pages are asked for: style (cursor, page, offset, link), the parameter to set, where the next value and the items stand (JSON pointers).';
+comment on column marketplace.actions.handler is 'Named handler in code, for what data cannot say (mail with attachments, multi-step).';
+comment on column marketplace.actions.sensitive_paths is 'JSON pointers into parameters and result that are never logged.';
 comment on column marketplace.actions.request_schema is 'JSON Schema (2020-12) of the parameters.';
 comment on column marketplace.actions.is_idempotent is 'A write that may be repeated after an unclear answer.';
 
