@@ -45,7 +45,8 @@ export async function startEdge(options: {
 
   const spawn = () => {
     child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--unstable-worker-options", "--config", join(REPOSITORY, "deno.json")]
+      // A request's signal aborts when the client goes away, not when it got its answer.
+      args: ["run", "-A", "--unstable-no-legacy-abort", "--config", join(REPOSITORY, "deno.json")]
         .concat([ENTRY, "--port", String(layout.ports.gateway), "--db-url", options.dbUrl])
         .concat(["--functions", join(REPOSITORY, "supabase", "functions")])
         .concat(options.isolated ? ["--isolated"] : []),

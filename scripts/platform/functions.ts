@@ -40,20 +40,17 @@ export async function importFunction(folder: string, name: string): Promise<Hand
 export const gatewayError = (status: number, code: string, message: string): Response =>
   Response.json({ code, message }, { status, headers: { "access-control-allow-origin": "*" } });
 
-/**
- * Wraps a function that is still loading: requests wait for it, and when it cannot be loaded the
- * answer is hosted's BOOT_ERROR while the reason stands in the log.
- */
+/** Hosted's answer for a function that cannot be loaded; the reason stands in the log only. */
+function bootError(name: string, error: unknown): Response {
+  console.error(`function ${name} failed to boot:`, error);
+  return gatewayError(503, "BOOT_ERROR", "Function failed to start (please check logs)");
+}
+
+/** Wraps a function that is still loading: requests wait for it. */
 export function bootable(name: string, loading: Promise<Handler>): Handler {
-  const booted = loading.catch((error) => {
-    console.error(`function ${name} failed to boot:`, error);
-    return null;
-  });
+  const booted = loading.catch((error): Handler => () => bootError(name, error));
   return async (request) => {
     const handler = await booted;
-    if (!handler) {
-      return gatewayError(503, "BOOT_ERROR", "Function failed to start (please check logs)");
-    }
     try {
       return await handler(request);
     } catch (error) {
@@ -91,14 +88,12 @@ export function isolatedFunction(folder: string, name: string): Handler {
   };
 
   return async (request) => {
-    address ??= boot();
     const inner = new URL(request.url);
     try {
-      const { host, protocol } = new URL(await address);
-      Object.assign(inner, { host, protocol });
+      inner.host = new URL(await (address ??= boot())).host;
     } catch (error) {
       address = null;
-      throw error;
+      return bootError(name, error);
     }
     const headers = new Headers(request.headers);
     headers.set("x-marketplace-origin", new URL(request.url).origin);

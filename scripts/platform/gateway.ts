@@ -34,7 +34,25 @@ export function createGateway(
         }),
       );
     }
-    if (/^\/(rest|auth)\/v1(\/|$)/.test(url.pathname)) return dataApi(request);
+    if (/^\/(rest|auth)\/v1(\/|$)/.test(url.pathname)) {
+      return isPreflight(request) ? preflight(request) : dataApi(request);
+    }
     return gatewayError(404, "NOT_FOUND", "no Route matched with those values");
   };
+}
+
+const isPreflight = (request: Request): boolean =>
+  request.method === "OPTIONS" && request.headers.has("access-control-request-method");
+
+/** Hosted answers a browser's preflight for every path of the Data API and Auth, known or not. */
+function preflight(request: Request): Response {
+  return new Response(null, {
+    status: 200,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD",
+      "access-control-allow-headers": request.headers.get("access-control-request-headers") ?? "*",
+      "access-control-max-age": "86400",
+    },
+  });
 }

@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { startCronWorker } from "./cron_worker.ts";
 import { bootstrapDatabase, configurePlatform, signingSecret } from "./database.ts";
 import { startEdge } from "./edge_process.ts";
-import { writeEnvFile } from "./env_file.ts";
+import { readEnvFile, writeEnvFile } from "./env_file.ts";
 import { stackEnvironment } from "./environment.ts";
-import { type Layout, resolveLayout } from "./layout.ts";
+import { type Layout, REPOSITORY, resolveLayout } from "./layout.ts";
 import { takeLock } from "./lock.ts";
 import { startNetWorker } from "./net_worker.ts";
 import { type PostgresServer, startPostgres, SUPERUSER } from "./postgres.ts";
@@ -67,12 +67,6 @@ export class AlreadyRunningError extends Error {
   }
 }
 
-/** A part written beside this folder that may not be there in a partial checkout. */
-async function loadPart<T>(path: string): Promise<T | null> {
-  const url = new URL(path, import.meta.url);
-  return await Deno.stat(url).then(() => true, () => false) ? await import(url.href) as T : null;
-}
-
 /**
  * Starts a stack and resolves when all of it is ready and its env file is written.
  * @throws {AlreadyRunningError} when another supervisor holds the home
@@ -104,20 +98,17 @@ async function startParts(
   note: (line: string) => void,
 ): Promise<Stack> {
   await Deno.remove(layout.envFile).catch(() => {}); // left by a killed run
-  let lap = performance.now();
+  const began = performance.now();
   const ready = (part: string, where: string) => {
     options.signal?.throwIfAborted();
-    const ms = Math.round(performance.now() - lap);
-    lap = performance.now();
-    note(`${part.padEnd(11)} ${where.padEnd(44)} ${String(ms).padStart(6)} ms`);
+    const seconds = ((performance.now() - began) / 1000).toFixed(2);
+    note(`${part.padEnd(11)} ${where.padEnd(52)} ${seconds.padStart(6)} s`);
   };
 
-  const sandboxModule = options.sandbox === false ? null : await loadPart<SandboxModule>(
-    "../sandbox/mod.ts",
-  );
+  const wantsSandbox = options.sandbox !== false;
   const wantsN8n = options.n8n !== false;
   await requirePort(layout.ports.gateway, "gateway");
-  if (sandboxModule) {
+  if (wantsSandbox) {
     await requirePort(layout.ports.sandbox, "provider sandbox");
     await requirePort(layout.ports.sandboxS3, "sandbox S3");
   }
@@ -134,17 +125,21 @@ async function startParts(
   const database = await keepPostgres(layout, note);
   parts.defer(() => database.stop());
   ready("postgres", `127.0.0.1:${layout.ports.postgres}`);
+  if (database.relocated) {
+    note(`            data in ${database.relocated}: the server cannot enter the home`);
+  }
 
   await bootstrapDatabase(database.url(SUPERUSER));
   const env = stackEnvironment(layout, database.url("postgres"), {
-    sandbox: sandboxModule !== null,
+    sandbox: wantsSandbox,
     n8n: wantsN8n,
   });
 
   const edge = await startEdge({
     layout,
     dbUrl: database.url("supabase_lite"),
-    env,
+    // As `supabase functions serve` does: a developer's own secrets, which are never committed.
+    env: { ...await readEnvFile(join(REPOSITORY, "supabase", "functions", ".env")), ...env },
     isolated: options.isolated ?? false,
     note,
   });
@@ -163,8 +158,9 @@ async function startParts(
   parts.defer(() => cron.stop());
   ready("workers", "pg_net, pg_cron");
 
-  if (sandboxModule) {
-    const sandbox = await sandboxModule.startSandbox({
+  if (wantsSandbox) {
+    const { startSandbox } = await import("../sandbox/mod.ts");
+    const sandbox = startSandbox({
       port: layout.ports.sandbox,
       s3Port: layout.ports.sandboxS3,
       hostname: "127.0.0.1",
@@ -194,12 +190,6 @@ async function startParts(
     killEdge: () => edge.kill(),
     stop: () => stopped ??= parts.disposeAsync(),
   };
-}
-
-interface SandboxModule {
-  startSandbox(options: { port: number; s3Port: number; hostname: string }): Promise<
-    { url: string; s3Url: string; stop(): Promise<void> }
-  >;
 }
 
 /** Starts n8n, and starts it again when it ends without being asked to. */
@@ -246,7 +236,7 @@ async function keepN8n(
 async function keepPostgres(
   layout: Layout,
   note: (line: string) => void,
-): Promise<Pick<PostgresServer, "url" | "stop">> {
+): Promise<Pick<PostgresServer, "url" | "relocated" | "stop">> {
   let server = await startPostgres(layout);
   let stopping = false;
   const watch = async () => {
@@ -268,6 +258,7 @@ async function keepPostgres(
   void watch();
   return {
     url: (role) => server.url(role),
+    relocated: server.relocated,
     async stop() {
       stopping = true;
       await server.stop();

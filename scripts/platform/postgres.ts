@@ -4,7 +4,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import type { Layout } from "./layout.ts";
 import { logStream } from "./log_file.ts";
 import { prepareNative } from "./native.ts";
@@ -29,6 +29,8 @@ const SETTINGS: Record<string, string> = {
 export interface PostgresServer {
   /** Resolves when the server ended without `stop()`, with what it said last. */
   readonly ended: Promise<string>;
+  /** Where the data stands when the server's user cannot enter the home, else null. */
+  readonly relocated: string | null;
   /** A connection URL for a role. */
   url(role: string): string;
   /** Fast shutdown: open transactions are rolled back, everything committed is on disk. */
@@ -210,8 +212,9 @@ export async function startPostgres(layout: Layout): Promise<PostgresServer> {
       const { code, signal } = await status;
       await logged;
       if (stopping) return await new Promise<never>(() => {});
-      return `${basename(native)} ended (${signal ?? code}): ${tail.trim().split("\n").at(-1)}`;
+      return `postgres ended (${signal ?? code}): ${tail.trim().split("\n").at(-1)}`;
     })(),
+    relocated: folders.relocated,
     url: (role) => `postgres://${role}:${PASSWORD}@127.0.0.1:${layout.ports.postgres}/postgres`,
     async stop() {
       stopping = true;
