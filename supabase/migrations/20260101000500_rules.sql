@@ -113,9 +113,9 @@ begin
     elsif v_char = '}' and v_braces > 0 then
       v_regex := v_regex || ')';
       v_braces := v_braces - 1;
-    elsif v_char = '[' and substr(p_glob, i) ~ '^\[!?[^]/\[\\]+\]' then
+    elsif v_char = '[' and substr(p_glob, i) ~ '^\[[!^]?[^]/\[\\!^][^]/\[\\]*\]' then
       v_end := i + position(']' in substr(p_glob, i)) - 1;
-      v_regex := v_regex || regexp_replace(substr(p_glob, i, v_end - i + 1), '^\[!', '[^/');
+      v_regex := v_regex || regexp_replace(substr(p_glob, i, v_end - i + 1), '^\[[!^]', '[^/');
       i := v_end;
     elsif v_char ~ '[\\.+^$|()\[\]{}]' then
       v_regex := v_regex || '\' || v_char;

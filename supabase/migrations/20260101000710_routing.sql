@@ -1,5 +1,31 @@
 -- Routing: events x rules become jobs, set-based, exactly once per (event, rule).
 
+create function marketplace._reaches_into(p_glob text, p_collection text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+  with
+  -- the pattern's folders up to where it can cross segments ('**', or a choice with a slash in it)
+  pattern as (
+    select
+      regexp_replace(substring(p_glob from '^(.*?)(?:\*\*|\{[^}]*/|$)'), '[^/]*$', '') as folders,
+      p_glob ~ '\*\*|\{[^}]*/' as is_deep,
+      regexp_count(p_collection, '/') as depth
+  )
+  select case
+    -- each folder of the collection has its counterpart in the pattern
+    when regexp_count(p.folders, '/') >= p.depth then
+      p_collection ~ marketplace._glob_to_regex(array_to_string((string_to_array(p.folders, '/'))[1:p.depth], '/') || '/')
+    -- or the pattern goes deeper by itself
+    else p.is_deep and p_collection ~ rtrim(marketplace._glob_to_regex(p.folders), '$')
+  end
+  from pattern as p
+$$;
+comment on function marketplace._reaches_into(text, text) is
+  'Whether a glob could match a member, at any depth, of a collection (a path that ends in "/"), whose members are not known yet.';
+
 create function marketplace._rule_matches(
   p_rule marketplace.sync_rules,
   p_event_type text,
@@ -21,19 +47,15 @@ as $$
       )
     )
     and case
-      when right(p_resource_path, 1) = '/' then
-        -- a collection: its members are not known yet, so match when one of them could
-        starts_with(p_rule.pattern_key, p_resource_path)
-        or p_rule.source_pattern like '%**%'
-        or regexp_count(p_rule.source_pattern, '/') >= regexp_count(p_resource_path, '/')
-          and p_resource_path ~ marketplace._glob_to_regex(regexp_replace(p_rule.source_pattern, '[^/]*$', ''))
+      when right(p_resource_path, 1) = '/' then marketplace._reaches_into(p_rule.source_pattern, p_resource_path)
       else p_resource_path ~ p_rule.pattern_regex
     end
     and (
       p_rule.filter is null
-      or coalesce(
-        jsonb_path_match(p_payload, p_rule.filter, '{}', true),
-        jsonb_path_exists(p_payload, p_rule.filter, '{}', true)
+      -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null
+      or exists (
+        select from jsonb_path_query(p_payload, p_rule.filter, '{}', true) as found
+        where found not in ('false', 'null')
       )
     )
 $$;
@@ -214,6 +236,7 @@ comment on function marketplace.route_events(int) is
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
+  marketplace._reaches_into(text, text),
   marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb),
   marketplace._matching_rules(uuid, text, text, jsonb),
   marketplace._render_key(text, marketplace.webhook_events, text),
