@@ -1,0 +1,82 @@
+/**
+ * How a trace reads on a terminal.
+ * @module
+ */
+import type { Step } from "./scenario.ts";
+
+const isPlain = Deno.env.get("NO_COLOR") !== undefined || !Deno.stdout.isTerminal();
+const style = (code: number) => (text: string) => isPlain ? text : `\x1b[${code}m${text}\x1b[0m`;
+
+/** Colours, where the terminal has them and NO_COLOR does not say otherwise. */
+export const paint = {
+  bold: style(1),
+  dim: style(2),
+  red: style(31),
+  green: style(32),
+  yellow: style(33),
+  cyan: style(36),
+};
+
+/**
+ * A size for people.
+ * @param count bytes
+ */
+export function bytes(count: number): string {
+  if (count < 1000) return `${count} B`;
+  if (count < 1e6) return `${(count / 1e3).toFixed(1)} kB`;
+  if (count < 1e9) return `${(count / 1e6).toFixed(1)} MB`;
+  return `${(count / 1e9).toFixed(2)} GB`;
+}
+
+const GOOD = new Set(["verified", "completed", "executed"]);
+const BAD = /fail|lost|dead/;
+
+/**
+ * One line of the timeline: when, what, about what, and what is worth knowing of it.
+ * @param since the first step's time
+ */
+export function describeStep(step: Step, since: Date): string {
+  const colour = GOOD.has(step.stage)
+    ? paint.green
+    : BAD.test(step.stage)
+    ? paint.red
+    : step.stage === "dispatch_unanswered"
+    ? paint.yellow
+    : paint.cyan;
+  const at = `+${step.at.getTime() - since.getTime()} ms`.padStart(10);
+  return `${paint.dim(at)}  ${colour(step.stage.padEnd(15))} ${step.subject.padEnd(24)} ${
+    paint.dim(about(step))
+  }`.trimEnd();
+}
+
+function about({ stage, detail, duration_ms }: Step): string {
+  const took = duration_ms === null ? "" : `in ${Math.round(duration_ms)} ms`;
+  const where = [detail.destination, detail.path].filter(Boolean).join(":");
+  switch (stage) {
+    case "stored":
+      return `delivery ${detail.delivery}`;
+    case "routed":
+      return `${detail.jobs} jobs ${took}`;
+    case "claimed":
+      return `attempt ${detail.attempt} of job ${short(detail.job_id)}`;
+    case "dispatched":
+      return `n8n answered ${detail.status} ${took}`;
+    case "planned":
+      return `${where} ${bytes(Number(detail.size_bytes ?? 0))}`;
+    case "verified":
+      return `${where} ${bytes(Number(detail.size_bytes ?? 0))} ${
+        String(detail.checksum).slice(0, 19)
+      }… ${took}`;
+    case "executed":
+      return `${detail.integration} ${took}`;
+    case "completed":
+    case "reported":
+      return `job ${short(detail.job_id)} ${took}`;
+    default:
+      return [detail.error_code, detail.error, where, took].filter(Boolean).join(" ");
+  }
+}
+
+function short(id: string | number | null | undefined): string {
+  return String(id ?? "").slice(-8);
+}
