@@ -1,3 +1,7 @@
+/**
+ * Deletes the state of a stack that does not run.
+ * @module
+ */
 import { join } from "node:path";
 import type { Layout } from "./layout.ts";
 import { lockHolder } from "./lock.ts";
@@ -6,9 +10,8 @@ import { relocatedFolder, stopOrphan } from "./postgres.ts";
 const STATE = ["pgdata", "pgdata.new", "vault.key", "n8n", "logs", "env"];
 
 /**
- * Deletes the database, the Vault key, n8n's data and the logs of a home; nothing else in it, and
- * no shared download.
- * @throws {Error} when a stack is running on it
+ * Deletes database, Vault key, n8n's data and logs, wherever they stand. Shared downloads stay.
+ * @throws {Error} when a stack runs on the home
  */
 export async function resetHome(layout: Layout): Promise<void> {
   const pid = await lockHolder(layout.lockFile);
