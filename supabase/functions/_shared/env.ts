@@ -47,6 +47,7 @@ export const Env = z.object({
   MARKETPLACE_DISPATCH_CONCURRENCY: int(1, 64),
 
   N8N_URL: url,
+  WINDMILL_URL: url,
 
   GITHUB_TOKEN: text,
   GOOGLE_CLIENT_ID: text,
@@ -73,6 +74,7 @@ const REMEDY: Partial<Record<keyof Env, string>> = {
   MARKETPLACE_DB_URL: "the transaction pooler's connection string (Dashboard → Connect)",
   MARKETPLACE_FUNCTIONS_URL: "the functions' base URL, or set SUPABASE_URL",
   N8N_URL: "the base URL of your n8n, for example https://n8n.example.com",
+  WINDMILL_URL: "the base URL of your Windmill, for example https://windmill.example.com",
   GITHUB_TOKEN: "a GitHub token that may read Actions artifacts, or store an api_token in Vault",
   GOOGLE_CLIENT_ID: "the OAuth client's id (Google Cloud Console → Credentials)",
   GOOGLE_CLIENT_SECRET: "the OAuth client's secret (Google Cloud Console → Credentials)",

@@ -1,6 +1,7 @@
 /** Sending one job to its workflow. */
-import { AppError } from "../_shared/errors.ts";
+import { AppError, toAppError } from "../_shared/errors.ts";
 import { describeFetchFailure } from "../_shared/fetch_failure.ts";
+import { privateAddressOf } from "../_shared/network.ts";
 import { parseRetryAfter } from "../_shared/retry_after.ts";
 import type { Signer } from "../_shared/standard_webhooks.ts";
 import { traceparent } from "../_shared/trace.ts";
@@ -15,59 +16,68 @@ const BODY_MS = 2_000;
 
 /** What all deliveries of a drain share. */
 export interface DeliveryOptions {
-  sign: Signer;
+  /** The signer for a workflow's own secret, or for the platform's (null). */
+  signer: (secret: string | null) => Promise<Signer>;
   /** Base URL of the functions, as workflows reach them. */
   functionsUrl: string;
-  /** Base URL of n8n, if there is one. */
-  n8nUrl: string | undefined;
+  /** Base URLs of the engines whose endpoints may be relative. */
+  baseUrls: { n8n: string | undefined; windmill: string | undefined };
   /** No attempt goes on beyond this; milliseconds since the epoch. */
   stopAt: number;
 }
 
+/** How relative endpoints of each kind become absolute. */
+const ENGINES = {
+  n8n: { name: "n8n", variable: "N8N_URL", path: "webhook" },
+  windmill: { name: "Windmill", variable: "WINDMILL_URL", path: "api" },
+} as const;
+
 /**
  * Where a job is sent.
  *
- * @returns an absolute URL: an absolute endpoint as it is, else the n8n webhook of that path
- * @throws AppError `n8n_url_missing`, `endpoint_invalid`
+ * @returns an absolute URL: an absolute endpoint as it is, else the n8n webhook of that path, or the
+ *   Windmill API's
+ * @throws AppError `endpoint_invalid`, `n8n_url_missing`, `windmill_url_missing`
  */
 export function destinationUrl(
   job: Pick<ClaimedJob, "workflow_slug" | "workflow_kind" | "endpoint">,
-  n8nUrl: string | undefined,
+  baseUrls: DeliveryOptions["baseUrls"],
 ): string {
   const { endpoint, workflow_kind: kind, workflow_slug: slug } = job;
   if (/^https?:\/\//i.test(endpoint)) {
     if (URL.canParse(endpoint)) return endpoint;
-    throw new AppError(
-      "endpoint_invalid",
-      422,
-      `The endpoint of workflow ${slug} is not a URL.`,
-    );
+    throw new AppError("endpoint_invalid", 422, `The endpoint of workflow ${slug} is not a URL.`);
   }
-  if (kind !== "n8n") {
+  if (kind !== "n8n" && kind !== "windmill") {
     throw new AppError(
       "endpoint_invalid",
       422,
       `Workflow ${slug} is of kind ${kind}: its endpoint must be an absolute http(s) URL.`,
     );
   }
-  if (!n8nUrl) {
+  const { name, variable, path } = ENGINES[kind];
+  const baseUrl = baseUrls[kind];
+  if (!baseUrl) {
     throw new AppError(
-      "n8n_url_missing",
+      `${kind}_url_missing`,
       503,
-      `Workflow ${slug} runs in n8n, but N8N_URL is not set: give the functions the base URL of your n8n.`,
+      `Workflow ${slug} runs in ${name}, but ${variable} is not set: give the functions the base ` +
+        `URL of your ${name}.`,
     );
   }
-  return `${n8nUrl}/webhook/${
-    endpoint.replace(/^\/+/, "").split("/").map(encodeURIComponent).join("/")
-  }`;
+  const segments = endpoint.replace(/^\/+/, "").split("/").map(encodeURIComponent);
+  return `${baseUrl}/${path}/${segments.join("/")}`;
 }
 
-/** The body of a dispatch: what the database says about the job, and what only we know. */
-export function dispatchBody(
-  job: ClaimedJob,
-  functionsUrl: string,
-  now: Date,
-): string {
+/**
+ * The body of a dispatch: what the database says about the job, and what only we know. One of our
+ * own events goes out as itself: whoever is notified has nothing to report and gets no token.
+ */
+export function dispatchBody(job: ClaimedJob, functionsUrl: string, now: Date): string {
+  const { event, source } = job.body;
+  if (source?.provider === "marketplace" && event) {
+    return JSON.stringify({ type: event.type, timestamp: event.occurred_at, data: event.payload });
+  }
   return JSON.stringify({
     type: "job.dispatched",
     timestamp: now.toISOString(),
@@ -98,10 +108,7 @@ export function dispatchBody(
  * - 3xx → `failed` (`redirect`): a redirected POST would leave as something else, with our token
  * - 4xx, 5xx → `failed`, with `Retry-After`
  */
-export async function deliver(
-  job: ClaimedJob,
-  options: DeliveryOptions,
-): Promise<DispatchResult> {
+export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promise<DispatchResult> {
   const started = performance.now();
   const result = (
     outcome: DispatchResult["outcome"],
@@ -120,11 +127,18 @@ export async function deliver(
   });
 
   let url: string;
+  let sign: Signer;
   try {
-    url = destinationUrl(job, options.n8nUrl);
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return result("failed", { error_code: error.code, error: error.message });
+    url = destinationUrl(job, options.baseUrls);
+    sign = await options.signer(job.signing_secret);
+    if (!job.allows_private_network) await refusePrivateAddress(url, job.workflow_slug);
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    return result("failed", {
+      error_code: error.code,
+      error: error.message,
+      retryable: error.retryable,
+    });
   }
 
   const now = new Date();
@@ -136,7 +150,7 @@ export async function deliver(
   const timer = setTimeout(() => abort.abort(), timeoutMs);
   try {
     const body = dispatchBody(job, options.functionsUrl, now);
-    const signature = await options.sign({
+    const signature = await sign({
       id: job.job_id,
       timestamp: Math.floor(now.getTime() / 1000),
       body,
@@ -151,6 +165,7 @@ export async function deliver(
         "idempotency-key": job.job_id,
         "user-agent": "marketplace-dispatch",
         traceparent: traceparent(job.correlation_id),
+        ...(job.auth_token ? { authorization: `Bearer ${job.auth_token}` } : {}),
       },
       body,
     });
@@ -195,6 +210,23 @@ export async function deliver(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @throws AppError `private_address`, `connect` */
+async function refusePrivateAddress(url: string, workflow: string): Promise<void> {
+  const { host } = new URL(url);
+  const address = await privateAddressOf(url).catch((cause) => {
+    throw new AppError("connect", 503, `No connection to ${host}: its name does not resolve.`, {
+      cause,
+    });
+  });
+  if (address === undefined) return;
+  throw new AppError(
+    "private_address",
+    422,
+    `${host} is at the private address ${address}: set allows_private_network on workflow ` +
+      `${workflow} if that is meant.`,
+  );
 }
 
 /**

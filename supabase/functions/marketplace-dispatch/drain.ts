@@ -8,7 +8,7 @@ import { env, functionsUrl } from "../_shared/env.ts";
 import { type Sql } from "../_shared/db.ts";
 import { describeError, toAppError } from "../_shared/errors.ts";
 import type { Logger } from "../_shared/logger.ts";
-import { createSigner } from "../_shared/standard_webhooks.ts";
+import { createSigner, type Signer } from "../_shared/standard_webhooks.ts";
 import { deliver, type DeliveryOptions } from "./deliver.ts";
 import {
   type ClaimedJob,
@@ -106,13 +106,14 @@ export async function drain(
     MARKETPLACE_DISPATCH_CONCURRENCY: concurrency,
     MARKETPLACE_FUNCTIONS_URL: publicUrl,
     N8N_URL: n8nUrl,
+    WINDMILL_URL: windmillUrl,
   } = env();
   const started = Date.now();
   const deadline = started + maxMs;
   const delivery: DeliveryOptions = {
-    sign: await createSigner(settings.signing_secret),
+    signer: createSigners(settings.signing_secret),
     functionsUrl: publicUrl ?? settings.functions_url ?? functionsUrl(),
-    n8nUrl,
+    baseUrls: { n8n: n8nUrl, windmill: windmillUrl },
     stopAt: deadline + GRACE_MS,
   };
   const report: DrainReport = {
@@ -261,6 +262,17 @@ export async function drain(
     await Promise.all(inFlight);
     await record();
   }
+}
+
+/** Signers by secret, each made once: a workflow's own secret, else the platform's. */
+function createSigners(platformSecret: string): (own: string | null) => Promise<Signer> {
+  const signers = new Map<string, Promise<Signer>>();
+  return (own) => {
+    const secret = own ?? platformSecret;
+    const signer = signers.get(secret) ?? createSigner(secret);
+    signers.set(secret, signer);
+    return signer;
+  };
 }
 
 /** Waits so many milliseconds, or until one of the promises resolves. */

@@ -28,7 +28,18 @@ export interface ClaimedJob {
   timeout_ms: number;
   correlation_id: string;
   /** The dispatch's `data`, without what only the dispatcher knows. */
-  body: { job: Record<string, unknown>; [field: string]: unknown };
+  body: {
+    job: Record<string, unknown>;
+    event?: { type: string; occurred_at: string; payload?: unknown } | null;
+    source?: { integration: string; provider: string };
+    [field: string]: unknown;
+  };
+  /** Whether the endpoint may be at a private address. */
+  allows_private_network: boolean;
+  /** The workflow's own Standard Webhooks secret; null = the platform's. */
+  signing_secret: string | null;
+  /** Sent as bearer token; null = none. */
+  auth_token: string | null;
 }
 
 /** How one dispatch went. */
@@ -44,6 +55,8 @@ export interface DispatchResult {
   /** Beginning of the answer's body, at most 2,000 characters. */
   response: string | null;
   retry_after_ms: number | null;
+  /** Whether another attempt can help; absent = as the status says. */
+  retryable?: boolean;
 }
 
 /** Reads the dispatcher's settings. */
@@ -78,7 +91,8 @@ export async function claimJobs(
 ): Promise<ClaimedJob[]> {
   return await sql<ClaimedJob[]>`
     select job_id, lease_id, attempt, max_attempts, lease_expires_at, token, workflow_slug,
-      workflow_kind, endpoint, timeout_ms, correlation_id, body
+      workflow_kind, endpoint, timeout_ms, correlation_id, body, allows_private_network,
+      signing_secret, auth_token
     from marketplace.claim_jobs(${limit})
   `;
 }

@@ -1,0 +1,114 @@
+/**
+ * What an artifact's source and destination must be able to do.
+ *
+ * A new source or destination is one file that implements {@link Source} or {@link Destination} and
+ * one line in `registry.ts`. Adapters never move bytes: they hand out tickets, short-lived requests
+ * that a workflow carries out without any credential of its own, and look at the result afterwards.
+ */
+
+/** A configured provider with its decrypted credentials. */
+export interface Integration {
+  id: string;
+  slug: string;
+  provider: string;
+  /** The API's base URL without a trailing slash; null when the provider has none. */
+  base_url: string | null;
+  /** The platform's own integration of this provider: the environment may hold its credentials. */
+  is_default: boolean;
+  config: Record<string, unknown>;
+  /** Secrets by purpose (`api_token`, `access_key_id`, `refresh_token`, …); never logged. */
+  credentials: Record<string, string>;
+}
+
+/** The event that a job answers to. */
+export interface SourceEvent {
+  event_type: string;
+  provider: string;
+  resource_path: string;
+  occurred_at: string;
+  payload: unknown;
+}
+
+/** One object that a source offers. */
+export interface SourceObject {
+  /** The source's own id, unique within the event. */
+  ref: string;
+  name: string;
+  /** Lower case, without the dot; what `artifact_types` is compared with. */
+  type: string;
+  /** Lower case, without the dot: what arrives when it is downloaded (`zip` for GitHub). */
+  extension: string;
+  content_type: string;
+  /** Exact size of what is downloaded; null when the source does not say for sure. */
+  size_bytes: number | null;
+  /** Hex SHA-256 of what is downloaded; null when the source does not say. */
+  sha256: string | null;
+  /** Gone at the source: listed, but cannot be downloaded any more. */
+  is_expired: boolean;
+}
+
+/** A request that a workflow may send as it stands. */
+export interface TransferRequest {
+  method: "GET" | "PUT";
+  url: string;
+  headers: Record<string, string>;
+}
+
+/** Where artifacts come from. */
+export interface Source {
+  /** Lists all objects that belong to the event. */
+  list(integration: Integration, event: SourceEvent): Promise<SourceObject[]>;
+  /** A download that works for about a minute. `ref` is {@link SourceObject.ref}. */
+  ticket(integration: Integration, event: SourceEvent, ref: string): Promise<TransferRequest>;
+  /**
+   * What the event means for `destination_template`: placeholder → value, null when this event does
+   * not say. All placeholders that the source knows are always present.
+   */
+  placeholders(event: SourceEvent): Record<string, string | null>;
+}
+
+/** What a destination is asked to take. */
+export interface Upload {
+  /** Rendered path with slashes, no leading one. */
+  path: string;
+  content_type: string;
+  size_bytes: number | null;
+  /** Hex SHA-256 of the bytes to come; null when the source does not say. */
+  sha256: string | null;
+  /** The destination's own id from an earlier ticket for the same artifact; null at first. */
+  destination_ref: string | null;
+}
+
+/** What a destination needs from us beyond its integration. */
+export interface DestinationStore {
+  /** Keeps the destination's id of the artifact before anything is made there under that id. */
+  keepRef(destinationRef: string): Promise<void>;
+  /** Agrees with all other transfers on the id of a folder: the first proposal wins. */
+  agreeOnFolder(path: string, proposedId: string): Promise<string>;
+  /** Forgets a folder that is gone at the destination, and those below it. */
+  forgetFolder(path: string): Promise<void>;
+}
+
+/** An object as the destination holds it. */
+export interface StoredObject {
+  size_bytes: number;
+  /** Hex digests that the destination computed itself. */
+  sha256: string | null;
+  md5: string | null;
+}
+
+/** Where artifacts go. */
+export interface Destination {
+  /** Tells the workflow which kind of upload it does. */
+  readonly kind: string;
+  /** An upload that works for some minutes. Asking again for the same artifact is harmless. */
+  ticket(
+    integration: Integration,
+    upload: Upload,
+    store: DestinationStore,
+  ): Promise<TransferRequest>;
+  /** The object as it is there now, null when it is not. */
+  stat(integration: Integration, destinationRef: string): Promise<StoredObject | null>;
+  /** A link or path for people; no credential in it. */
+  location(integration: Integration, destinationRef: string): string;
+}
