@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { FaultRequest } from "./core/faults.ts";
+import { FixtureError } from "./core/fixtures.ts";
 import type { Provider, Sandbox } from "./core/provider.ts";
 
 /**
@@ -64,6 +65,7 @@ export function createControl(sandbox: Sandbox, providers: readonly Provider[]):
     )
   );
   control.onError((error, c) => {
+    if (error instanceof FixtureError) return refuse(c, error.message);
     if (error instanceof z.ZodError) return refuse(c, z.prettifyError(error));
     if (error instanceof SyntaxError) return refuse(c, `The body is not JSON: ${error.message}`);
     console.error(error);

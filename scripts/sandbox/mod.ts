@@ -62,7 +62,8 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   const slack = createSlack(sandbox);
   const s3 = createS3(sandbox);
 
-  const rest = new Hono<ObservedEnv>();
+  // Not strict: `/github/` is GitHub's root as much as `/github`.
+  const rest = new Hono<ObservedEnv>({ strict: false });
   const storage = new Hono<ObservedEnv>();
   const mount = (host: Hono<ObservedEnv>, at: string, provider: Provider, app = provider.app) => {
     host.use(`${at}/*`, observe(sandbox, { ...provider, mountedAt: at }));

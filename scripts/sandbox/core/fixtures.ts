@@ -3,6 +3,9 @@ import { Zip, ZipPassThrough } from "fflate";
 
 const PIECE_BYTES = 64 * 1024;
 
+/** A fixture that cannot be made as it was asked for; the message names value and remedy. */
+export class FixtureError extends Error {}
+
 /**
  * Bytes that look random and are the same for the same seed, so that a test can compare what
  * arrived with what was sent without keeping either.
@@ -29,7 +32,7 @@ export interface ZipEntry {
 
 /** Writes a zip archive piece by piece; stored, not deflated, so that its size is foreseeable. */
 export function* zipArchive(entries: Iterable<ZipEntry>): Generator<Uint8Array> {
-  let ready: Uint8Array[] = [];
+  const ready: Uint8Array[] = [];
   const zip = new Zip((error, chunk) => {
     if (error) throw error;
     ready.push(chunk);
@@ -48,7 +51,6 @@ export function* zipArchive(entries: Iterable<ZipEntry>): Generator<Uint8Array> 
   }
   zip.end();
   yield* ready;
-  ready = [];
 }
 
 /** Bytes a stored archive with one file adds to the file's own size. */

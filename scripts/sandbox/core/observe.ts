@@ -105,7 +105,8 @@ function watchRequest(req: { raw: Request }, entry: JournalEntry, fault: Fault |
       controller.error(new UploadCutError());
     },
   });
-  req.raw = new Request(req.raw, { body: req.raw.body.pipeThrough(counter) });
+  const { url, method, headers, body } = req.raw;
+  req.raw = new Request(url, { method, headers, body: body.pipeThrough(counter) });
 }
 
 async function watchResponse(
@@ -119,7 +120,7 @@ async function watchResponse(
   const init = { status: response.status, headers };
   const altered = fault?.corrupt === true && method === "GET";
 
-  if (fault?.cut) return new Response(cutOff(response, fault.cut, entry), withLength(init));
+  if (fault?.cut) return new Response(cutOff(response, fault, entry), withLength(init));
   if (!response.body || method === "HEAD") {
     await response.body?.cancel();
     return new Response(null, init);
@@ -152,10 +153,12 @@ export function flipFirstByte(chunk: Uint8Array): void {
  */
 function cutOff(
   response: Response,
-  cut: NonNullable<Fault["cut"]>,
+  { id, cut }: Fault,
   entry: JournalEntry,
 ): ReadableStream<Uint8Array> {
   const failure = new Error("A fault cut this response off.");
+  // The server prints what ends a response: one line says enough.
+  failure.stack = `${id} cut off ${entry.method} ${entry.provider} ${entry.path}`;
   const body = response.body?.getReader();
   const length = Number(response.headers.get("content-length") ?? 2);
   const keep = cut === "mid_body" ? Math.max(1, Math.floor(length / 2)) : 0;

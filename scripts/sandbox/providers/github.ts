@@ -3,7 +3,7 @@ import { Buffer } from "node:buffer";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { Content } from "../core/contents.ts";
-import { deterministicBytes, zipArchive, zipOverhead } from "../core/fixtures.ts";
+import { deterministicBytes, FixtureError, zipArchive, zipOverhead } from "../core/fixtures.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { baseUrl, bearerToken } from "../core/requests.ts";
 import { serveContent } from "../core/serve_content.ts";
@@ -479,12 +479,11 @@ function artifactBytes(
   const file = `${wanted.name}.bin`;
   const inner = wanted.size - zipOverhead(file);
   if (inner < 0) {
-    throw new z.ZodError([{
-      code: "custom",
-      path: ["artifacts", wanted.name, "size"],
-      message: `An archive with the file ${file} has at least ${zipOverhead(file)} bytes.`,
-      input: wanted.size,
-    }]);
+    throw new FixtureError(
+      `The artifact ${wanted.name} is to have ${wanted.size} bytes, but an archive with the file ${file} has at least ${
+        zipOverhead(file)
+      }.`,
+    );
   }
   return zipArchive([{ name: file, pieces: deterministicBytes(seed, inner) }]);
 }

@@ -1,0 +1,149 @@
+import type { Fault, FaultRequest } from "./core/faults.ts";
+import type { JournalEntry, JournalFilter } from "./core/journal.ts";
+import type { GitHubRun, GitHubRunFixture } from "./providers/github.ts";
+import type { GoogleOAuthFixture } from "./providers/google.ts";
+import type { DriveFileInfo } from "./providers/google_drive.ts";
+import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
+import type { FlavourName } from "./s3/flavours.ts";
+import type { S3ObjectInfo } from "./s3/server.ts";
+
+export type {
+  DriveFileInfo,
+  Fault,
+  FaultRequest,
+  FlavourName,
+  GitHubRun,
+  GitHubRunFixture,
+  GoogleOAuthFixture,
+  JournalEntry,
+  JournalFilter,
+  S3ObjectInfo,
+  SlackChannelFixture,
+  SlackMessage,
+};
+
+/** Speaks to a running sandbox's `/_control`: fixtures in, evidence out. */
+export class SandboxClient {
+  /** @param url the sandbox's REST origin, `SANDBOX_URL` of the local platform */
+  constructor(readonly url: string) {}
+
+  /** Makes a workflow run with artifacts; a known `run_id` gets further ones. */
+  createGitHubRun(fixture: GitHubRunFixture): Promise<GitHubRun> {
+    return this.#json("POST", "/github/artifacts", fixture);
+  }
+
+  /** Sets the hourly request budget of each token and starts a new hour. */
+  async setGitHubRateLimit(limit: number): Promise<void> {
+    await this.#json("POST", "/github/rate_limit", { limit });
+  }
+
+  /** Changes how Google's token endpoint behaves. */
+  async setGoogleOAuth(fixture: GoogleOAuthFixture): Promise<void> {
+    await this.#json("POST", "/google/oauth", fixture);
+  }
+
+  /** Sets the Drive storage quota in bytes. */
+  async setDriveQuota(limitBytes: number): Promise<void> {
+    await this.#json("POST", "/drive/quota", { limit_bytes: limitBytes });
+  }
+
+  /** Every file and folder in Drive. */
+  async driveFiles(): Promise<DriveFileInfo[]> {
+    return (await this.#json<{ files: DriveFileInfo[] }>("GET", "/drive/files")).files;
+  }
+
+  /** The bytes of a Drive file. */
+  driveContent(id: string): Promise<Uint8Array> {
+    return this.#bytes(`/drive/files/${encodeURIComponent(id)}/content`);
+  }
+
+  /** Adds a Slack channel. */
+  async createSlackChannel(fixture: SlackChannelFixture): Promise<{ id: string; name: string }> {
+    return await this.#json("POST", "/slack/channels", fixture);
+  }
+
+  /** Every message that was posted, oldest first. */
+  async slackMessages(): Promise<SlackMessage[]> {
+    return (await this.#json<{ messages: SlackMessage[] }>("GET", "/slack/messages")).messages;
+  }
+
+  /** Makes a bucket. */
+  async createBucket(name: string): Promise<void> {
+    await this.#json("POST", "/s3/buckets", { name });
+  }
+
+  /** Lets S3 behave as AWS (the default), Cloudflare R2 or Backblaze B2. */
+  async setS3Flavour(name: FlavourName): Promise<void> {
+    await this.#json("POST", "/s3/flavour", { name });
+  }
+
+  /** The objects of one bucket, or of all. */
+  async s3Objects(bucket?: string): Promise<S3ObjectInfo[]> {
+    const path = `/s3/objects${query({ bucket })}`;
+    return (await this.#json<{ objects: S3ObjectInfo[] }>("GET", path)).objects;
+  }
+
+  /** The bytes of an object. */
+  s3Content(bucket: string, key: string): Promise<Uint8Array> {
+    return this.#bytes(`/s3/objects/content${query({ bucket, key })}`);
+  }
+
+  /** Registers a misbehaviour. */
+  addFault(fault: FaultRequest): Promise<Fault> {
+    return this.#json("POST", "/faults", fault);
+  }
+
+  /** The registered faults with how often each was applied. */
+  async faults(): Promise<Fault[]> {
+    return (await this.#json<{ faults: Fault[] }>("GET", "/faults")).faults;
+  }
+
+  /** Withdraws all faults. */
+  async clearFaults(): Promise<void> {
+    await this.#json("DELETE", "/faults");
+  }
+
+  /** The requests the sandbox has served, oldest first. */
+  async journal(filter: JournalFilter = {}): Promise<JournalEntry[]> {
+    const path = `/journal${query({ ...filter })}`;
+    return (await this.#json<{ entries: JournalEntry[] }>("GET", path)).entries;
+  }
+
+  /** Moves the sandbox's clock: URLs, tokens and sessions age by `ms` milliseconds. */
+  async advanceClock(ms: number): Promise<void> {
+    await this.#json("POST", "/clock", { advance_ms: ms });
+  }
+
+  /** Forgets everything: contents, fixtures, faults, journal, clock. */
+  async reset(): Promise<void> {
+    await this.#json("POST", "/reset");
+  }
+
+  async #json<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const response = await this.#fetch(method, path, body);
+    return (response.status === 204 ? undefined : await response.json()) as T;
+  }
+
+  async #bytes(path: string): Promise<Uint8Array> {
+    return new Uint8Array(await (await this.#fetch("GET", path)).arrayBuffer());
+  }
+
+  async #fetch(method: string, path: string, body?: unknown): Promise<Response> {
+    const response = await fetch(`${this.url}/_control${path}`, {
+      method,
+      ...(body === undefined ? {} : {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      }),
+    });
+    if (response.ok) return response;
+    const reason = await response.text();
+    throw new Error(`The sandbox answered ${response.status} to ${method} ${path}: ${reason}`);
+  }
+}
+
+function query(parameters: Record<string, string | number | undefined>): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return "";
+  return `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
+}
