@@ -258,7 +258,7 @@ function readRateLimit(headers: Headers): RateLimit | undefined {
   const limit = Number(headers.get("x-ratelimit-limit") ?? NaN);
   const remaining = Number(headers.get("x-ratelimit-remaining") ?? NaN);
   const reset = Number(headers.get("x-ratelimit-reset") ?? NaN);
-  if (!(limit > 0) || !(remaining >= 0) || !(reset > 1_000_000_000)) return undefined;
+  if (!(limit >= 0) || !(remaining >= 0) || !(reset > 1_000_000_000)) return undefined;
   return {
     name: headers.get("x-ratelimit-resource") ?? "requests",
     limit,

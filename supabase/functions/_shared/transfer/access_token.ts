@@ -54,8 +54,26 @@ export async function accessToken(
   return fresh.token;
 }
 
-/** Whether a refused token can be replaced by a fresh one. */
-export function isRenewable(integration: Integration): boolean {
+/**
+ * Runs a call with the integration's token, and once more with a fresh one if the provider refuses
+ * the first: it may have been revoked before its time.
+ */
+export async function withToken<T>(
+  integration: Integration,
+  role: ProviderRole,
+  call: (token: string) => Promise<T>,
+): Promise<T> {
+  const token = await accessToken(integration, role);
+  try {
+    return await call(token);
+  } catch (error) {
+    const isRefused = error instanceof AppError && error.code === `${role}_unauthorized`;
+    if (!isRefused || !isRenewable(integration)) throw error;
+    return await call(await accessToken(integration, role, token));
+  }
+}
+
+function isRenewable(integration: Integration): boolean {
   return !integration.credentials.api_token && !environmentToken(integration) &&
     refreshToken(integration) !== undefined;
 }

@@ -6,6 +6,8 @@
  * that a workflow carries out without any credential of its own, and look at the result afterwards.
  */
 
+import type { RateLimit } from "../provider_http.ts";
+
 /** A configured provider with its decrypted credentials. */
 export interface Integration {
   id: string;
@@ -18,6 +20,8 @@ export interface Integration {
   config: Record<string, unknown>;
   /** Secrets by purpose (`api_token`, `access_key_id`, `refresh_token`, …); never logged. */
   credentials: Record<string, string>;
+  /** Told what the provider's answers say about its rate limit. */
+  onRateLimit?: (limit: RateLimit) => void;
 }
 
 /** The event that a job answers to. */
