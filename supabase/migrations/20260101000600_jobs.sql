@@ -236,10 +236,10 @@ create policy "members read their executions" on marketplace.execution_logs
   for select to authenticated
   using (organization_id in (select marketplace.my_organization_ids()));
 
--- a member sees a job, but never the hash of its token
+-- a member sees a job, but never the hash of its token, nor its position: that counts everybody's jobs
 grant select (
   id, organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id, status, priority, run_at,
-  position, concurrency_key, absorbed_count, replay_of, replayed_at,
+  concurrency_key, absorbed_count, replay_of, replayed_at,
   attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
   result, created_at
 ) on marketplace.sync_jobs to authenticated;
