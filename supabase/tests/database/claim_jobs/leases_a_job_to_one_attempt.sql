@@ -19,7 +19,11 @@ where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, resource_path, dedupe_key, payload)
 select i.organization_id, i.id, i.provider, 'file.added', 'files/a.txt', '1', '{"size": 3}'
 from marketplace.integrations as i where i.slug = 'acme-files';
-do $$ begin perform marketplace.route_events(); end $$;
+insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id)
+select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation_id
+from marketplace.sync_rules as r
+join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
+where r.name = 'Acme mirror';
 
 -- when it is claimed
 create temp table claimed as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';

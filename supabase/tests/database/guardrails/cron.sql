@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(4);
+select plan(5);
 
 -- given the scheduled jobs of this project
 create temp view our_job as
@@ -10,18 +10,24 @@ where j.jobname like 'marketplace%' or j.command like '%marketplace.%';
 
 -- then
 select set_eq(
-  'select jobname, schedule, command from our_job',
+  'select jobname, command from our_job',
   $$ values
-    ('marketplace_sweep', '5 seconds', 'select marketplace.sweep()'),
-    ('marketplace_partitions', '7 * * * *', 'select marketplace.ensure_partitions()'),
-    ('marketplace_retention', '23 * * * *', 'select marketplace.apply_retention()') $$,
+    ('marketplace_sweep', 'select marketplace.sweep()'),
+    ('marketplace_partitions', 'select marketplace.ensure_partitions()'),
+    ('marketplace_retention', 'select marketplace.apply_retention()') $$,
   'exactly these jobs are scheduled'
+);
+select is_empty(
+  -- pg_cron before 1.5 knows no seconds
+  $$ select jobname, schedule from our_job
+     where schedule not in ('7 * * * *', '23 * * * *') and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
+  'the sweep every few seconds, or every minute where pg_cron knows no seconds; the others every hour'
 );
 select cmp_ok((select count(*) from our_job)::int, '<=', 8, 'pg_cron serves few jobs well: at most eight');
 select is_empty('select jobname from our_job where not active or username <> current_user', 'every job is active and runs as its owner');
 
 -- when a job is scheduled anew under its name, then it is replaced
-select marketplace._schedule('marketplace_sweep', '5 seconds', null, 'select marketplace.sweep()');
+do $$ begin perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()'); end $$;
 select is((select count(*) from our_job)::int, 3, 'scheduling a job again replaces it');
 
 select * from finish();

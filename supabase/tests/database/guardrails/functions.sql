@@ -34,7 +34,9 @@ select set_eq(
     '_vault_write', '_vault_read', '_vault_read_named', '_vault_delete', '_set_platform_secret',
     'my_organization_ids',
     'rotate_integration_secret', '_forget_vault_secret', 'integration_credentials', 'integration_context',
-    'webhook_config', 'dispatch_settings', 'ring_dispatch', '_ring_if_silent'
+    'webhook_config', 'dispatch_settings', 'ring_dispatch', '_ring_if_silent',
+    'claim_jobs', 'set_workflow_secret', 'add_notification_endpoint', '_forget_workflow_secrets',
+    '_alerts'
   ],
   'exactly these functions run with the rights of their owner'
 );

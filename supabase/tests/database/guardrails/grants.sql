@@ -33,8 +33,9 @@ select set_eq(
   $$ select distinct relation from granted where role = 'authenticated' $$,
   array[
     'organizations', 'organization_members', 'providers', 'actions', 'integrations', 'webhook_events',
-    'workflows', 'sync_rules', 'sync_jobs', 'sync_job_attempts', 'artifact_syncs', 'api_quotas', 'execution_logs',
-    'v_integration_health', 'v_recent_syncs', 'v_quota_status', 'v_job_queue', 'v_dead_letters'
+    'workflows', 'sync_rules', 'sync_jobs', 'sync_job_attempts', 'artifact_syncs', 'api_quotas', 'execution_logs', 'notification_endpoints',
+    'v_integration_health', 'v_recent_syncs', 'v_quota_status', 'v_job_queue', 'v_dead_letters',
+    'v_event_rates', 'v_latency', 'v_recent_executions'
   ],
   'a signed-in user reads exactly these tables and views'
 );
@@ -50,8 +51,8 @@ select set_eq(
   $$ select a.attname::text from pg_catalog.pg_attribute as a
      where a.attrelid = 'marketplace.sync_jobs'::regclass and a.attnum > 0 and not a.attisdropped
        and not has_column_privilege('authenticated', a.attrelid, a.attnum, 'select') $$,
-  array['token_hash', 'lease_id'],
-  'of a job, a signed-in user reads all but the hash of its token and its lease'
+  array['token_hash', 'lease_id', 'position'],
+  'of a job, a signed-in user reads all but its token''s hash, its lease, and its number among everybody''s'
 );
 
 -- when a fault is planted, then its rule finds it

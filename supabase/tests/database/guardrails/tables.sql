@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(16);
+select plan(17);
 
 -- given the tables of the schema, and for each rule a view of what breaks it
 create temp view our_table as
@@ -57,8 +57,16 @@ where c.attname ~ '(secret|token|password|credential|api_key|private_key)'
   and (c.relname, c.attname) not in (
     ('integration_secrets', 'vault_secret_id'), -- the reference itself
     ('oauth_tokens', 'token_type'), -- 'Bearer'
-    ('providers', 'secret_env') -- the name of an environment variable
+    ('providers', 'secret_env'), -- the name of an environment variable
+    ('workflows', 'rate_tokens') -- of a token bucket
   );
+
+-- a serial number, in a column that a signed-in user reads
+create temp view counter_in_the_open as
+select c.relname, c.attname
+from our_column as c
+where (c.attidentity <> '' or pg_get_serial_sequence('marketplace.' || c.relname, c.attname) is not null)
+  and has_column_privilege('authenticated', 'marketplace.' || c.relname, c.attname, 'select');
 
 -- then
 select is_empty('table without_rls', 'row level security is on for every table and partition');
@@ -68,15 +76,12 @@ select is_empty('table foreign_key_without_index', 'every foreign key is indexed
 select is_empty('table column_of_doubtful_type', 'times carry their zone, documents are jsonb');
 select is_empty('table enum', 'lifecycles are checks, not enums');
 select is_empty('table secret_in_the_open', 'a secret is a reference into Vault or a hash');
-select is_empty(
-  $$ select c.relname from pg_catalog.pg_class as c
-     where c.relnamespace = 'marketplace'::regnamespace and c.relkind = 'S' $$,
-  'no sequence: ids tell nobody how many rows there are'
-);
+select is_empty('table counter_in_the_open', 'no number that counts everybody''s rows is shown to a tenant');
 
 -- when each fault is planted, then its rule finds it
 create type marketplace.planted_enum as enum ('a');
 create table marketplace.planted (
+  number int generated always as identity,
   at timestamp,
   access_token text,
   integration_id uuid references marketplace.integrations (id)
@@ -88,6 +93,8 @@ select set_eq('select conname from foreign_key_without_index', array['planted_in
 select set_eq('select attname from column_of_doubtful_type', array['at'], 'a time without its zone is found');
 select set_eq('table enum', array['planted_enum'], 'an enum is found');
 select set_eq('select attname from secret_in_the_open', array['access_token'], 'a token in the open is found');
+grant select on marketplace.planted to authenticated;
+select set_eq('select attname from counter_in_the_open', array['number'], 'a serial number in the open is found');
 create index on marketplace.planted (integration_id) where at is null;
 select isnt_empty('table foreign_key_without_index', 'a partial index does not serve a foreign key');
 

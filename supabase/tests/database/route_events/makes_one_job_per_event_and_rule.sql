@@ -3,6 +3,9 @@ create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(11);
 
+-- given that no dispatcher is routing just now
+select null from pg_advisory_xact_lock(hashtext('marketplace.route_events'));
+
 -- given two rules of a source, one of them with a priority and attempts of its own
 insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
 insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
