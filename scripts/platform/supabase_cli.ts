@@ -5,53 +5,19 @@
 import { join } from "node:path";
 import { REPOSITORY } from "./layout.ts";
 import { platformName } from "./native.ts";
+import { npmTool } from "./npm_tool.ts";
 
 /** Pinned release. */
 export const CLI_VERSION = "3.1.0";
 
 /**
- * Path of the CLI's binary. Each platform has a package of its own, so it cannot stand among the
- * project's imports without being installed on all of them: it is installed into the tools folder
- * on first need, by Deno's npm client and from its cache.
+ * Path of the CLI's binary for this platform.
  * @param tools folder of shared downloads
  * @throws {Error} when the package cannot be installed
  */
 export async function supabaseCli(tools: string): Promise<string> {
-  const name = `@supabase/cli-${platformName()}`;
-  const folder = join(tools, `supabase-cli-${CLI_VERSION}-${platformName()}`);
-  const binary = join(folder, "node_modules", name, "bin", "supabase");
-  const isThere = () => Deno.stat(binary).then(() => true, () => false);
-  if (await isThere()) return binary;
-
-  const draft = `${folder}.${Deno.pid}.tmp`;
-  await Deno.mkdir(draft, { recursive: true });
-  await Deno.writeTextFile(
-    join(draft, "deno.json"),
-    JSON.stringify({
-      nodeModulesDir: "auto",
-      lock: false,
-      imports: { [name]: `npm:${name}@${CLI_VERSION}` },
-    }),
-  );
-  const install = await new Deno.Command(Deno.execPath(), {
-    args: ["install", "--quiet"],
-    cwd: draft,
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).output();
-  if (!install.success) {
-    await Deno.remove(draft, { recursive: true });
-    throw new Error(
-      `The supabase CLI (${name}@${CLI_VERSION}) could not be installed into ${tools}: ` +
-        `check that the npm registry can be reached.\n${new TextDecoder().decode(install.stderr)}`,
-    );
-  }
-  await Deno.rename(draft, folder).catch(async (error) => {
-    await Deno.remove(draft, { recursive: true });
-    if (!(await isThere())) throw error;
-  });
-  return binary;
+  const installed = await npmTool(tools, `@supabase/cli-${platformName()}`, CLI_VERSION);
+  return join(installed, "bin", "supabase");
 }
 
 /**

@@ -243,7 +243,7 @@ Deno.test({
         const tools = join(folder, "tools");
         await Deno.mkdir(tools);
         for await (const entry of Deno.readDir(sharedTools())) {
-          if (!entry.name.startsWith("supabase-cli-")) continue;
+          if (!entry.name.startsWith("supabase-cli")) continue;
           await Deno.symlink(join(sharedTools(), entry.name), join(tools, entry.name));
         }
         const start = startCommand(place, { env: { MARKETPLACE_TOOLS: tools } });
