@@ -79,7 +79,8 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   mount(downloads, DOWNLOADS_AT, github, github.downloads);
   mount(storage, "", s3);
 
-  const quiet = { hostname, onListen: () => {} };
+  const closing = new AbortController();
+  const quiet = { hostname, signal: closing.signal, onListen: () => {} };
   const restServer = Deno.serve({ ...quiet, port }, rest.fetch);
   const storageServer = Deno.serve({ ...quiet, port: s3Port }, (request) => {
     const isDownload = new URL(request.url).pathname.startsWith(`${DOWNLOADS_AT}/`);
@@ -93,7 +94,8 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
     url: origin(restServer),
     s3Url: storageOrigin,
     async stop() {
-      await Promise.all([restServer.shutdown(), storageServer.shutdown()]);
+      closing.abort();
+      await Promise.all([restServer.finished, storageServer.finished]);
       await contents.close();
     },
   };

@@ -46,12 +46,10 @@ export function observe(sandbox: Sandbox, provider: Observed): MiddlewareHandler
 
     watchRequest(c.req, entry, fault);
     const refused = fault && refusalOf(fault, provider);
-    if (refused) {
-      await c.req.raw.body?.pipeTo(new WritableStream()).catch(() => {});
-      c.res = refused;
-    } else {
-      await next();
-    }
+    if (refused) c.res = refused;
+    else await next();
+    // An answer before the body was read would reach many clients as a broken connection.
+    if (!c.req.raw.bodyUsed) await c.req.raw.body?.pipeTo(new WritableStream()).catch(() => {});
 
     const response = await watchResponse(c.res, method, entry, fault);
     c.res = undefined;

@@ -232,7 +232,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
 
   // GitHub redirects to Azure Blob Storage: another origin, which takes no GitHub token.
   const downloads = new Hono<ObservedEnv>();
-  downloads.on(["GET", "HEAD"], "/:id/:file", (c) => {
+  downloads.get("/:id/:file", (c) => {
     if (c.req.header("authorization")) {
       return azureError(
         400,

@@ -1,5 +1,11 @@
 import { type Context, Hono } from "hono";
-import { concat, type Content, type ContentWriter, readAll } from "../core/contents.ts";
+import {
+  concat,
+  type Content,
+  type ContentWriter,
+  readAll,
+  StorageFullError,
+} from "../core/contents.ts";
 import { flipFirstByte } from "../core/observe.ts";
 import type { ObservedEnv, Sandbox } from "../core/provider.ts";
 import { baseUrl } from "../core/requests.ts";
@@ -180,7 +186,8 @@ export function createUploads(
         await writer.write(pending.subarray(0, whole));
         pending = pending.slice(whole);
       }
-    } catch {
+    } catch (error) {
+      if (error instanceof StorageFullError) throw error;
       // The client went away in the middle: what is whole stays.
       complete = false;
     }

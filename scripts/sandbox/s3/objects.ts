@@ -25,7 +25,6 @@ export interface S3Object {
 export interface Part {
   content: Content;
   etag: string;
-  checksum: ClaimedChecksum | undefined;
 }
 
 /** A multipart upload under way. */

@@ -349,6 +349,9 @@ Deno.test("a presigned URL ends, belongs to one method and one key, and admits n
   const extra = await put(url, { "x-amz-meta-a": "b" });
   assert.equal(extra.status, 403);
   assert.match(extra.text, /not signed.*x-amz-meta-a/);
+  const twice = await put(url, { authorization: "Bearer some-other-token" });
+  assert.equal(twice.status, 400);
+  assert.match(twice.text, /Only one auth mechanism allowed/);
   assert.equal((await put(url)).status, 200);
   await control.advanceClock(61_000);
   const late = await put(url);
@@ -401,4 +404,59 @@ Deno.test("as R2, the region is auto and a checksum in a presigned query counts"
   await r2.send(new PutObjectCommand({ Bucket, Key: "a", Body: "a", ChecksumSHA256: sha256("a") }));
   const head = await r2.send(new HeadObjectCommand({ Bucket, Key: "a", ChecksumMode: "ENABLED" }));
   assert.equal(head.ChecksumSHA256, sha256("a"));
+});
+
+Deno.test("SlowDown is retried by the SDK and the object stored once", async () => {
+  await control.addFault({ provider: "s3", method: "PUT", rate_limit: { retry_after: 0 } });
+  const put = new PutObjectCommand({ Bucket, Key: "a", Body: "a" });
+  const { $metadata } = await connect({ maxAttempts: 2 }).send(put);
+  assert.equal($metadata.attempts, 2);
+  const statuses = (await control.journal({ provider: "s3" })).map(({ status }) => status);
+  assert.deepEqual(statuses, [503, 200]);
+  await control.addFault({ provider: "s3", error: "AccessDenied" });
+  assert.equal((await refusal(s3.send(put))).name, "AccessDenied");
+});
+
+Deno.test("bytes altered on the way out fail the SDK's checksum", async () => {
+  await s3.send(new PutObjectCommand({ Bucket, Key: "a", Body: "abc" }));
+  await control.addFault({ provider: "s3", method: "GET", path: `/${Bucket}/a`, corrupt: true });
+  const got = await s3.send(new GetObjectCommand({ Bucket, Key: "a" }));
+  await assert.rejects(got.Body!.transformToString(), /Checksum mismatch/);
+});
+
+Deno.test("bytes altered on the way in are stored when nothing vouches for them", async () => {
+  await control.addFault({ provider: "s3", method: "PUT", corrupt: true });
+  const url = await getSignedUrl(presigning, new PutObjectCommand({ Bucket, Key: "a" }));
+  assert.equal((await send(url, { method: "PUT", body: "abc" })).status, 200);
+  const head = await s3.send(new HeadObjectCommand({ Bucket, Key: "a" }));
+  assert.equal(head.ContentLength, 3);
+  assert.notEqual(head.ETag, `"${createHash("md5").update("abc").digest("hex")}"`);
+});
+
+Deno.test("an upload cut in the middle stores nothing, a download is cut short", async () => {
+  const url = await getSignedUrl(presigning, new PutObjectCommand({ Bucket, Key: "a" }));
+  await control.addFault({ provider: "s3", method: "PUT", cut: "mid_upload" });
+  await assert.rejects(send(url, { method: "PUT", body: bytes(1_000_000) }));
+  assert.deepEqual(await control.s3Objects(), []);
+  assert.equal((await send(url, { method: "PUT", body: bytes(1_000_000) })).status, 200);
+  await control.addFault({ provider: "s3", method: "GET", cut: "mid_body" });
+  await assert.rejects(send(await getSignedUrl(s3, new GetObjectCommand({ Bucket, Key: "a" }))));
+});
+
+Deno.test("a big upload that is refused gets its answer all the same", async () => {
+  const url = await getSignedUrl(presigning, new PutObjectCommand({ Bucket, Key: "a" }));
+  const body = bytes(20_000_000);
+  const { status } = await send(url.replace("/a?", "/b?"), { method: "PUT", body });
+  assert.equal(status, 403);
+  const [entry] = await control.journal({ provider: "s3", method: "PUT" });
+  assert.equal(entry?.request_bytes, body.length);
+});
+
+Deno.test("keys are taken literally: dots, double slashes, plus signs, trailing slashes", async () => {
+  for (const Key of ["a//b", "a+b c", "folder/", "ä'()!*~", "a/./b"]) {
+    await s3.send(new PutObjectCommand({ Bucket, Key, Body: Key }));
+    const got = await s3.send(new GetObjectCommand({ Bucket, Key }));
+    assert.equal(await got.Body!.transformToString(), Key);
+    assert((await control.s3Objects(Bucket)).some(({ key }) => key === Key), Key);
+  }
 });

@@ -53,6 +53,13 @@ export function verifySignature(request: SignedRequest, verifier: Verifier): Ver
   const presigned = parameters.has("X-Amz-Algorithm") || parameters.has("X-Amz-Signature");
   const header = request.headers.get("authorization");
   if (!presigned && !header) throw new S3Error("AccessDenied");
+  if (presigned && header) {
+    throw new S3Error(
+      "InvalidArgument",
+      "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified",
+      { ArgumentName: "Authorization" },
+    );
+  }
 
   const claim = presigned ? readPresigned(parameters) : readHeader(header!, request.headers);
   const [accessKeyId = "", date, region, service, terminator] = claim.credential.split("/");
@@ -279,7 +286,7 @@ function decode(text: string): string {
   }
 }
 
-/** Percent-encodes all but the unreserved characters of RFC 3986. */
+/** Percent-encodes all but the unreserved characters of RFC 3986, as signatures want it. */
 function encode(text: string): string {
   return encodeURIComponent(text).replace(
     /[!'()*]/g,
