@@ -12,7 +12,10 @@ Deno.test("all artifacts of a run are listed, over several pages, each once", as
       listed.map(({ ref }) => ref).sort(),
       event.refs.sort(),
     );
-    assert.equal(await sandbox.count("provider=github&path=/repos/**/artifacts"), 2);
+    assert.equal(
+      (await sandbox.journal({ provider: "github", path: "/repos/**/artifacts" })).length,
+      2,
+    );
   });
 });
 
@@ -84,15 +87,15 @@ Deno.test("a refused token, a used-up limit and a failing server are told apart"
       github.list(sandbox.github({ credentials: { api_token: "wrong" } }), event),
       { code: "source_unauthorized", status: 502, retryable: false },
     );
-    await sandbox.control("github/rate_limit", { limit: 0 });
+    await sandbox.setGitHubRateLimit(0);
     await assert.rejects(github.list(sandbox.github(), event), (error: Error) => {
       const { code, status, retryAfterSeconds } = error as never as Record<string, number | string>;
       assert.deepEqual([code, status], ["source_rate_limited", 503]);
       assert.ok(Number(retryAfterSeconds) > 60);
       return true;
     });
-    await sandbox.control("github/rate_limit", { limit: 5000 });
-    await sandbox.control("faults", { provider: "github", status: 502, times: 10 });
+    await sandbox.setGitHubRateLimit(5000);
+    await sandbox.addFault({ provider: "github", status: 502, times: 10 });
     await assert.rejects(github.list(sandbox.github(), event), {
       code: "source_unavailable",
       retryable: true,
@@ -103,8 +106,8 @@ Deno.test("a refused token, a used-up limit and a failing server are told apart"
 Deno.test("a short outage is bridged, and a Retry-After of a second is kept", async () => {
   await withSandbox(async (sandbox) => {
     const event = await sandbox.run([{ name: "a" }]);
-    await sandbox.control("faults", { provider: "github", status: 503, times: 1 });
-    await sandbox.control("faults", { provider: "github", rate_limit: { retry_after: 1 } });
+    await sandbox.addFault({ provider: "github", status: 503, times: 1 });
+    await sandbox.addFault({ provider: "github", rate_limit: { retry_after: 1 } });
     const started = performance.now();
     assert.equal((await github.list(sandbox.github(), event)).length, 1);
     assert.ok(performance.now() - started >= 950);

@@ -15,18 +15,8 @@ const upload = (over: Partial<Upload> = {}): Upload => ({
   ...over,
 });
 
-interface ListedFile {
-  id: string;
-  path: string;
-  mime_type: string;
-  trashed: boolean;
-  sha256: string | null;
-}
-
-async function files(sandbox: TestSandbox): Promise<ListedFile[]> {
-  return (await sandbox.control("drive/files")).files as ListedFile[];
-}
-const paths = async (sandbox: TestSandbox) => (await files(sandbox)).map(({ path }) => path).sort();
+const paths = async (sandbox: TestSandbox) =>
+  (await sandbox.driveFiles()).map(({ path }) => path).sort();
 
 async function patch(sandbox: TestSandbox, id: string, method: string, body?: unknown) {
   const response = await fetch(`${sandbox.running.url}/google/drive/v3/files/${id}`, {
@@ -66,7 +56,7 @@ Deno.test("paths begin in the configured folder", async () => {
       await googleDrive.ticket(sandbox.drive(), upload({ path: "Inbox/x" }), store),
       BYTES,
     );
-    const inbox = (await files(sandbox)).find(({ path }) => path === "Inbox")!;
+    const inbox = (await sandbox.driveFiles()).find(({ path }) => path === "Inbox")!;
     const drive = sandbox.drive();
     drive.config.folder_id = inbox.id;
     const ticket = await googleDrive.ticket(drive, upload({ path: "a/b.zip" }), new MemoryStore());
@@ -84,7 +74,7 @@ Deno.test("an upload that is tried again never makes a second file", async () =>
     await carryOut(second, BYTES);
     const third = await googleDrive.ticket(drive, upload({ destination_ref: store.ref }), store);
     assert.equal((await carryOut(third, NEW_BYTES)).status, 200);
-    const found = (await files(sandbox)).filter(({ path }) => path.endsWith("build.zip"));
+    const found = (await sandbox.driveFiles()).filter(({ path }) => path.endsWith("build.zip"));
     assert.equal(found.length, 1);
     assert.equal(found[0]!.id, store.ref);
     assert.equal(found[0]!.sha256, digest("sha256", NEW_BYTES));
@@ -142,7 +132,7 @@ Deno.test("a folder that was trashed or deleted is made anew", async () => {
     await withSandbox(async (sandbox) => {
       const store = new MemoryStore();
       await carryOut(await googleDrive.ticket(sandbox.drive(), upload(), store), BYTES);
-      const folder = (await files(sandbox)).find(({ path }) => path === "CI")!;
+      const folder = (await sandbox.driveFiles()).find(({ path }) => path === "CI")!;
       if (fate === "trashed") await patch(sandbox, folder.id, "PATCH", { trashed: true });
       else await patch(sandbox, folder.id, "DELETE");
       // Another integration id: nothing of this is remembered in memory.
@@ -150,10 +140,10 @@ Deno.test("a folder that was trashed or deleted is made anew", async () => {
       for (const [path, id] of store.folders) again.folders.set(path, id);
       const ticket = await googleDrive.ticket(sandbox.drive(), upload(), again);
       assert.equal((await carryOut(ticket, BYTES)).status, 200);
-      const copy = (await files(sandbox)).find(({ id }) => id === again.ref)!;
+      const copy = (await sandbox.driveFiles()).find(({ id }) => id === again.ref)!;
       assert.equal(copy.path, "CI/2026-03-01/build.zip");
       assert.ok(
-        (await files(sandbox)).some(({ id, trashed }) =>
+        (await sandbox.driveFiles()).some(({ id, trashed }) =>
           id === again.folders.get("root/CI") && !trashed
         ),
       );
@@ -166,7 +156,7 @@ Deno.test("a folder that is gone although it was there a moment ago is made anew
     const drive = sandbox.drive();
     const store = new MemoryStore();
     await carryOut(await googleDrive.ticket(drive, upload(), store), BYTES);
-    const folder = (await files(sandbox)).find(({ path }) => path === "CI")!;
+    const folder = (await sandbox.driveFiles()).find(({ path }) => path === "CI")!;
     await patch(sandbox, folder.id, "DELETE");
     const ticket = await googleDrive.ticket(drive, upload(), store);
     assert.equal((await carryOut(ticket, BYTES)).status, 200);
@@ -194,9 +184,10 @@ Deno.test("one token serves many calls, and a revoked one is replaced once", asy
     const drive = sandbox.drive();
     await googleDrive.stat(drive, "a");
     await googleDrive.stat(drive, "b");
-    const refreshes = () => sandbox.count("provider=google&path=/oauth2/token");
+    const refreshes = async () =>
+      (await sandbox.journal({ provider: "google", path: "/oauth2/token" })).length;
     assert.equal(await refreshes(), 1);
-    await sandbox.control("faults", {
+    await sandbox.addFault({
       provider: "google",
       method: "GET",
       status: 401,
@@ -211,7 +202,7 @@ Deno.test("calls at the same time share one refresh", async () => {
   await withSandbox(async (sandbox) => {
     const drive = sandbox.drive();
     await Promise.all(Array.from({ length: 5 }, (_, i) => googleDrive.stat(drive, `f${i}`)));
-    assert.equal(await sandbox.count("provider=google&path=/oauth2/token"), 1);
+    assert.equal((await sandbox.journal({ provider: "google", path: "/oauth2/token" })).length, 1);
   });
 });
 
@@ -234,7 +225,7 @@ Deno.test("Drive's rate limit is one to wait for, its full storage is not", asyn
   await withSandbox(async (sandbox) => {
     const drive = sandbox.drive();
     await googleDrive.stat(drive, "a");
-    await sandbox.control("faults", {
+    await sandbox.addFault({
       provider: "google",
       error: "userRateLimitExceeded",
       times: 10,
@@ -243,8 +234,8 @@ Deno.test("Drive's rate limit is one to wait for, its full storage is not", asyn
       code: "destination_rate_limited",
       retryable: true,
     });
-    await fetch(`${sandbox.running.url}/_control/faults`, { method: "DELETE" });
-    await sandbox.control("faults", { provider: "google", error: "storageQuotaExceeded" });
+    await sandbox.clearFaults();
+    await sandbox.addFault({ provider: "google", error: "storageQuotaExceeded" });
     await assert.rejects(googleDrive.stat(drive, "a"), {
       code: "destination_forbidden",
       retryable: false,

@@ -9,7 +9,7 @@ const OTHER = new TextEncoder().encode("the bytes of a different");
 
 async function withBucket(test: (sandbox: TestSandbox) => Promise<void>): Promise<void> {
   await withSandbox(async (sandbox) => {
-    await sandbox.control("s3/buckets", { name: "artifacts" });
+    await sandbox.createBucket("artifacts");
     await test(sandbox);
   });
 }
@@ -72,7 +72,7 @@ Deno.test("the digest is signed: other bytes, or none told, are refused by the s
 
 Deno.test("a service that refuses checksum headers gets none and proves by its ETag", async () => {
   await withBucket(async (sandbox) => {
-    await sandbox.control("s3/flavour", { name: "b2" });
+    await sandbox.setS3Flavour("b2");
     const integration = sandbox.s3();
     const store = new MemoryStore();
     const ticket = await s3.ticket(integration, upload(), store);
@@ -118,7 +118,7 @@ Deno.test("a wrong key, a missing bucket and missing settings say what is wrong"
 
 Deno.test("a service that is away is an error to try again, not a missing object", async () => {
   await withBucket(async (sandbox) => {
-    await sandbox.control("faults", { provider: "s3", status: 503, times: 10 });
+    await sandbox.addFault({ provider: "s3", status: 503, times: 10 });
     await assert.rejects(s3.stat(sandbox.s3(), "a"), {
       code: "destination_unavailable",
       retryable: true,

@@ -7,6 +7,7 @@ import {
   S3_CREDENTIALS,
   startSandbox,
 } from "../../../../scripts/sandbox/mod.ts";
+import { type GitHubRunFixture, SandboxClient } from "../../../../scripts/sandbox/client.ts";
 import type { DestinationStore, Integration, SourceEvent, TransferRequest } from "./types.ts";
 
 /** Runs a test against a sandbox of its own. */
@@ -19,35 +20,18 @@ export async function withSandbox(test: (sandbox: TestSandbox) => Promise<void>)
   }
 }
 
-/** A sandbox with the calls that tests make to its control. */
-export class TestSandbox {
-  constructor(readonly running: RunningSandbox) {}
-
-  /** Calls `/_control/<path>`. */
-  async control(path: string, body?: unknown): Promise<Record<string, unknown>> {
-    const response = await fetch(`${this.running.url}/_control/${path}`, {
-      method: body === undefined ? "GET" : "POST",
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`sandbox ${path}: ${response.status} ${text}`);
-    return text ? JSON.parse(text) : {};
+/** A sandbox, its control, and integrations that point to it. */
+export class TestSandbox extends SandboxClient {
+  constructor(readonly running: RunningSandbox) {
+    super(running.url);
   }
 
   /** Makes a run with artifacts and the event that announces it. */
-  async run(artifacts: Record<string, unknown>[]): Promise<SourceEvent & { refs: string[] }> {
-    const made = await this.control("github/artifacts", { artifacts }) as {
-      run_id: number;
-      repository: { full_name: string };
-      artifacts: { id: number }[];
-    };
+  async run(
+    artifacts: GitHubRunFixture["artifacts"],
+  ): Promise<SourceEvent & { refs: string[] }> {
+    const made = await this.createGitHubRun({ artifacts });
     return { ...runEvent(made.run_id), refs: made.artifacts.map(({ id }) => String(id)) };
-  }
-
-  /** How often a provider was asked for something. */
-  async count(query: string): Promise<number> {
-    const { entries } = await this.control(`journal?${query}`);
-    return (entries as unknown[]).length;
   }
 
   github(over: Partial<Integration> = {}): Integration {
