@@ -1,6 +1,7 @@
 import type { Fault, FaultRequest } from "./core/faults.ts";
 import type { JournalEntry, JournalFilter } from "./core/journal.ts";
-import type { GitHubRun, GitHubRunFixture } from "./providers/github.ts";
+import type { GitHubRun } from "./providers/github.ts";
+import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
 import type { DriveFileInfo } from "./providers/google_drive.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";

@@ -58,12 +58,11 @@ export function createControl(sandbox: Sandbox, providers: readonly Provider[]):
 
   for (const provider of providers) if (provider.control) control.route("/", provider.control);
 
-  control.notFound((c) =>
+  control.all("*", (c) =>
     c.json(
       { error: { code: "not_found", message: `There is no ${c.req.method} ${c.req.path}.` } },
       404,
-    )
-  );
+    ));
   control.onError((error, c) => {
     if (error instanceof FixtureError) return refuse(c, error.message);
     if (error instanceof z.ZodError) return refuse(c, z.prettifyError(error));

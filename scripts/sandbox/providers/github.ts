@@ -3,10 +3,13 @@ import { Buffer } from "node:buffer";
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { Content } from "../core/contents.ts";
-import { deterministicBytes, FixtureError, zipArchive, zipOverhead } from "../core/fixtures.ts";
+import type { Refusal } from "../core/faults.ts";
+import { FixtureError } from "../core/fixtures.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { baseUrl, bearerToken } from "../core/requests.ts";
 import { serveContent } from "../core/serve_content.ts";
+import { Budgets, setBudgetHeaders } from "./github_budgets.ts";
+import { artifactBytes, contentType, GitHubRunFixture } from "./github_fixtures.ts";
 
 /** The fixed, public token of the sandbox's GitHub; it reads every repository. */
 export const GITHUB_TOKEN = "sandbox-github-token";
@@ -15,36 +18,6 @@ const DOCS = "https://docs.github.com/rest";
 const ARTIFACT_DOCS = `${DOCS}/actions/artifacts`;
 const DOWNLOAD_TTL_MS = 60_000;
 const RETENTION_MS = 90 * 24 * 60 * 60 * 1000;
-const HOUR_MS = 60 * 60 * 1000;
-
-/** A workflow run with artifacts, as `POST /_control/github/artifacts` takes it. */
-export const GitHubRunFixture = z.strictObject({
-  owner: z.string().min(1).default("octo-org"),
-  repo: z.string().min(1).default("octo-repo"),
-  /** A private repository answers 404 to whoever may not read it. */
-  private: z.boolean().default(true),
-  /** `false`: the sandbox token may not read it either. */
-  readable: z.boolean().default(true),
-  /** A run that exists gets further artifacts. */
-  run_id: z.int().positive().optional(),
-  head_branch: z.string().default("main"),
-  head_sha: z.string().regex(/^[0-9a-f]{40}$/).default("009b8a3a9ccbb128af87f9b1c0f4c62e8a304f6d"),
-  artifacts: z.array(z.strictObject({
-    name: z.string().min(1),
-    /** Size of the download in bytes, archive overhead included. */
-    size: z.int().positive().default(1024),
-    /** Equal seeds make equal bytes; the artifact's name when absent. */
-    seed: z.string().optional(),
-    /** Files of the archive by name, as text; instead of `size` and `seed`. */
-    files: z.record(z.string(), z.string()).optional(),
-    /** `false`: one plain file, as `upload-artifact` makes it with `archive: false`. */
-    archive: z.boolean().default(true),
-    /** Past its retention: listed, but its download answers 410. */
-    expired: z.boolean().default(false),
-  })).default([]),
-});
-/** The input form of {@linkcode GitHubRunFixture}. */
-export type GitHubRunFixture = z.input<typeof GitHubRunFixture>;
 
 /** An artifact as GitHub's API describes it. */
 export interface GitHubArtifact {
@@ -101,14 +74,6 @@ interface Artifact {
   createdAt: number;
 }
 
-/** What the hourly budget of a token looks like. */
-interface Budget {
-  limit: number;
-  used: number;
-  /** Milliseconds since the epoch. */
-  resetAt: number;
-}
-
 /** GitHub's REST API for Actions artifacts, and the blob storage its downloads redirect to. */
 export interface GitHubProvider extends Provider {
   /** Routes of the storage host; mounted on the storage port. */
@@ -126,45 +91,33 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
   const repositories = new Map<string, Repository>();
   const runs = new Map<number, Run>();
   const artifacts = new Map<number, Artifact>();
-  const budgets = new Map<string, Budget>();
+  const budgets = new Budgets(sandbox.clock);
   const signingKey = crypto.randomUUID();
-  let limits = { authenticated: 5000, anonymous: 60 };
   let nextId = 1_000_001;
 
   const app = new Hono<ObservedEnv>();
 
   app.use(async (c, next) => {
+    c.header("x-github-request-id", crypto.randomUUID().toUpperCase());
     if (!c.req.header("user-agent")) {
-      return c.text(
-        "Request forbidden by administrative rules. Please make sure your request has a User-Agent header (https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). Check https://developer.github.com for other possible causes.",
-        403,
-      );
+      return c.text(NO_USER_AGENT, 403);
     }
     const token = bearerToken(c);
     if (c.req.header("authorization") && token !== GITHUB_TOKEN) {
       return problem(c, 401, "Bad credentials", DOCS);
     }
     // Asking for the limits costs nothing.
-    const free = c.req.path === `${mountedAt}/rate_limit`;
-    const budget = spend(token, free ? 0 : 1);
-    if (budget.used > budget.limit) {
-      budget.used = budget.limit;
-      const response = problem(
-        c,
-        403,
-        token
-          ? "API rate limit exceeded for user ID 1."
-          : "API rate limit exceeded for 127.0.0.1. (But here's the good news: Authenticated requests get a higher rate limit. Check out the documentation for more details.)",
-        `${DOCS}/overview/rate-limits-for-the-rest-api`,
-      );
-      setLimits(response.headers, budget);
+    const cost = c.req.path === `${mountedAt}/rate_limit` ? 0 : 1;
+    const { allowed, budget } = budgets.spend(token, cost);
+    if (!allowed) {
+      const response = problem(c, 403, token ? EXCEEDED : EXCEEDED_ANONYMOUSLY, LIMIT_DOCS);
+      setBudgetHeaders(response.headers, budget);
       return response;
     }
     await next();
-    setLimits(c.res.headers, budget);
+    setBudgetHeaders(c.res.headers, budget);
     c.header("x-github-api-version-selected", c.req.header("x-github-api-version") ?? "2022-11-28");
     c.header("x-github-media-type", "github.v3; format=json");
-    c.header("x-github-request-id", crypto.randomUUID().toUpperCase());
     if (token) c.header("x-oauth-scopes", "repo, workflow");
   });
 
@@ -178,7 +131,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
   });
 
   app.get("/rate_limit", (c) => {
-    const core = describeBudget(spend(bearerToken(c), 0));
+    const core = budgets.spend(bearerToken(c), 0).budget;
     return c.json({ resources: { core }, rate: core });
   });
 
@@ -228,7 +181,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     return c.redirect(signedUrl(artifact), 302);
   });
 
-  app.notFound((c) => problem(c, 404, "Not Found", DOCS));
+  app.all("*", (c) => problem(c, 404, "Not Found", DOCS));
 
   // GitHub redirects to Azure Blob Storage: another origin, which takes no GitHub token.
   const downloads = new Hono<ObservedEnv>();
@@ -338,37 +291,6 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     return createHmac("sha256", signingKey).update(`${artifactId}\n${expires}`).digest("base64");
   }
 
-  function spend(token: string, requests: number): Budget {
-    const now = sandbox.clock.now();
-    let budget = budgets.get(token);
-    if (!budget || budget.resetAt <= now) {
-      const limit = token ? limits.authenticated : limits.anonymous;
-      budget = { limit, used: 0, resetAt: now + HOUR_MS };
-      budgets.set(token, budget);
-    }
-    budget.used += requests;
-    return budget;
-  }
-
-  function refuse(
-    { status, error, retryAfter }: { status?: number; error?: string; retryAfter?: number },
-  ): Response {
-    const message = retryAfter === undefined
-      ? error ?? MESSAGES[status ?? 500] ?? "Server Error"
-      : "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to GitHub Support for help, please include the request ID.";
-    const code = status ?? (retryAfter === undefined ? 500 : 403);
-    const documentation = retryAfter === undefined
-      ? DOCS
-      : `${DOCS}/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits`;
-    return Response.json(
-      { message, documentation_url: documentation, status: String(code) },
-      {
-        status: code,
-        headers: retryAfter === undefined ? {} : { "retry-after": String(retryAfter) },
-      },
-    );
-  }
-
   async function createRun(
     fixture: z.output<typeof GitHubRunFixture>,
     base: string,
@@ -389,6 +311,11 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
       sha: fixture.head_sha,
       createdAt: sandbox.clock.now(),
     };
+    if (run.repository !== repository) {
+      throw new FixtureError(
+        `The run ${id} belongs to ${run.repository.owner}/${run.repository.name}; choose another run_id.`,
+      );
+    }
     runs.set(id, run);
 
     const created: Artifact[] = [];
@@ -418,10 +345,9 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     return c.json(await createRun(fixture, baseUrl(c, mountedAt)), 201);
   });
   control.post("/github/rate_limit", async (c) => {
-    const wanted = z.strictObject({ limit: z.int().min(0) }).parse(await c.req.json());
-    limits = { authenticated: wanted.limit, anonymous: Math.min(wanted.limit, 60) };
-    budgets.clear();
-    return c.json(limits);
+    const { limit } = z.strictObject({ limit: z.int().min(0) }).parse(await c.req.json());
+    budgets.setLimit(limit);
+    return c.json({ limit });
   });
 
   return {
@@ -432,14 +358,23 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     refuse,
     async reset() {
       for (const artifact of artifacts.values()) await artifact.content.release();
-      for (const map of [repositories, runs, artifacts, budgets]) map.clear();
-      limits = { authenticated: 5000, anonymous: 60 };
+      for (const map of [repositories, runs, artifacts]) map.clear();
+      budgets.reset();
     },
   };
 }
 
 /** Where the storage port serves artifact downloads; no bucket can have this name. */
 export const DOWNLOADS_AT = "/_actions-results";
+
+const LIMIT_DOCS = `${DOCS}/overview/rate-limits-for-the-rest-api`;
+const EXCEEDED = "API rate limit exceeded for user ID 1.";
+const EXCEEDED_ANONYMOUSLY =
+  "API rate limit exceeded for 127.0.0.1. (But here's the good news: Authenticated requests get a higher rate limit. Check out the documentation for more details.)";
+const EXCEEDED_SECONDARY =
+  "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to GitHub Support for help, please include the request ID.";
+const NO_USER_AGENT =
+  "Request forbidden by administrative rules. Please make sure your request has a User-Agent header (https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required). Check https://developer.github.com for other possible causes.";
 
 const MESSAGES: Record<number, string> = {
   401: "Bad credentials",
@@ -450,46 +385,21 @@ const MESSAGES: Record<number, string> = {
   503: "Service unavailable",
 };
 
-const CONTENT_TYPES: Record<string, string> = {
-  csv: "text/csv",
-  html: "text/html",
-  json: "application/json",
-  pdf: "application/pdf",
-  txt: "text/plain",
-  xml: "application/xml",
-  zip: "application/zip",
-};
-
-function contentType(name: string): string {
-  const extension = name.slice(name.lastIndexOf(".") + 1).toLowerCase();
-  return CONTENT_TYPES[extension] ?? "application/octet-stream";
-}
-
-function artifactBytes(
-  wanted: z.output<typeof GitHubRunFixture>["artifacts"][number],
-): Iterable<Uint8Array> {
-  const encoder = new TextEncoder();
-  if (wanted.files) {
-    const entries = Object.entries(wanted.files)
-      .map(([name, text]) => ({ name, pieces: [encoder.encode(text)] }));
-    return wanted.archive ? zipArchive(entries) : entries.flatMap(({ pieces }) => pieces);
-  }
-  const seed = wanted.seed ?? wanted.name;
-  if (!wanted.archive) return deterministicBytes(seed, wanted.size);
-  const file = `${wanted.name}.bin`;
-  const inner = wanted.size - zipOverhead(file);
-  if (inner < 0) {
-    throw new FixtureError(
-      `The artifact ${wanted.name} is to have ${wanted.size} bytes, but an archive with the file ${file} has at least ${
-        zipOverhead(file)
-      }.`,
-    );
-  }
-  return zipArchive([{ name: file, pieces: deterministicBytes(seed, inner) }]);
-}
-
 async function* asAsync<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
+}
+
+function refuse({ status, error, retryAfter }: Refusal): Response {
+  const limited = retryAfter !== undefined;
+  const code = status ?? (limited ? 403 : 500);
+  return Response.json({
+    message: limited ? EXCEEDED_SECONDARY : error ?? MESSAGES[code] ?? "Server Error",
+    documentation_url: limited ? `${LIMIT_DOCS}#about-secondary-rate-limits` : DOCS,
+    status: String(code),
+  }, {
+    status: code,
+    headers: limited ? { "retry-after": String(retryAfter) } : {},
+  });
 }
 
 function problem(
@@ -530,18 +440,6 @@ function pageLinks(url: string, page: number, pages: number): string {
   if (page < pages) links.push(link(page + 1, "next"), link(pages, "last"));
   if (page > 1) links.push(link(1, "first"));
   return links.join(", ");
-}
-
-function describeBudget({ limit, used, resetAt }: Budget) {
-  return { limit, used, remaining: Math.max(0, limit - used), reset: Math.floor(resetAt / 1000) };
-}
-
-function setLimits(headers: Headers, budget: Budget): void {
-  const described = describeBudget(budget);
-  for (const [name, value] of Object.entries(described)) {
-    headers.set(`x-ratelimit-${name}`, String(value));
-  }
-  headers.set("x-ratelimit-resource", "core");
 }
 
 function nodeId(kind: string, id: number): string {

@@ -92,7 +92,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
   });
   app.route("/", drive.app);
 
-  app.notFound((c) => {
+  app.all("*", (c) => {
     const { pathname } = new URL(c.req.url);
     return c.html(`The requested URL <code>${pathname}</code> was not found on this server.`, 404);
   });

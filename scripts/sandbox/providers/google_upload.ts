@@ -9,13 +9,31 @@ import {
 import { flipFirstByte } from "../core/observe.ts";
 import type { ObservedEnv, Sandbox } from "../core/provider.ts";
 import { baseUrl } from "../core/requests.ts";
-import { type DriveMetadata, type DriveUploadTarget, parseMetadata } from "./google_drive.ts";
+import { type DriveMetadata, parseMetadata } from "./google_drive_files.ts";
 import { GoogleError } from "./google_errors.ts";
 
 /** What Drive persists of an unfinished upload comes in multiples of this. */
 const QUANTUM_BYTES = 256 * 1024;
 const SESSION_TTL_MS = 7 * 24 * 60 * 60 * 1000;
 const UPLOAD_PATH = "/upload/drive/v3/files";
+
+/** An upload that is complete. */
+export interface FinishedUpload {
+  /** The file to update; absent for a new one. */
+  fileId: string | undefined;
+  metadata: DriveMetadata;
+  content: Content;
+  /** The `fields` parameter of the request that began it. */
+  fields: string | undefined;
+}
+
+/** What the upload protocols do with metadata and finished uploads. */
+export interface UploadTarget {
+  /** Refuses metadata early, as Drive does when a session is opened. @throws GoogleError */
+  check(fileId: string | undefined, metadata: DriveMetadata): void;
+  /** Makes or updates the file and answers its resource. @throws GoogleError */
+  finish(c: Context, upload: FinishedUpload): Promise<Response>;
+}
 
 interface Session {
   id: string;
@@ -45,7 +63,7 @@ interface ChunkRange {
 export function createUploads(
   sandbox: Sandbox,
   mountedAt: string,
-  target: DriveUploadTarget,
+  target: UploadTarget,
 ): { app: Hono<ObservedEnv>; reset(): Promise<void> } {
   const sessions = new Map<string, Session>();
   const app = new Hono<ObservedEnv>();
@@ -58,13 +76,14 @@ export function createUploads(
       target.check(fileId, {});
       const content = await store(c, c.req.raw.body ?? []);
       const mimeType = c.req.header("content-type");
-      return await finish(c, fileId, { ...(mimeType ? { mimeType } : {}) }, content, fields);
+      const metadata = mimeType ? { mimeType } : {};
+      return await finish(c, { fileId, metadata, content, fields });
     }
     if (uploadType === "multipart") {
       const { metadata, mimeType, bytes } = await readMultipart(c);
       target.check(fileId, metadata);
       const content = await store(c, [bytes]);
-      return await finish(c, fileId, { mimeType, ...metadata }, content, fields);
+      return await finish(c, { fileId, metadata: { mimeType, ...metadata }, content, fields });
     }
     throw new GoogleError("badRequest", "Invalid upload type.", {
       location: "uploadType",
@@ -155,7 +174,7 @@ export function createUploads(
     if (session.total !== undefined && writer.size !== session.total) return progress(session);
     const content = await writer.finish();
     sessions.delete(session.id);
-    session.answer = await finish(c, session.fileId, session.metadata, content, session.fields);
+    session.answer = await finish(c, { ...session, content });
     sessions.set(session.id, session);
     return session.answer.clone();
   }
@@ -198,17 +217,11 @@ export function createUploads(
     return { received, complete };
   }
 
-  async function finish(
-    c: Context,
-    fileId: string | undefined,
-    metadata: DriveMetadata,
-    content: Content,
-    fields: string | undefined,
-  ): Promise<Response> {
+  async function finish(c: Context, upload: FinishedUpload): Promise<Response> {
     try {
-      return target.finish(c, fileId, metadata, content, fields);
+      return await target.finish(c, upload);
     } catch (error) {
-      await content.release();
+      await upload.content.release();
       throw error;
     }
   }
