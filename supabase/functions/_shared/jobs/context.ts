@@ -1,0 +1,131 @@
+/** A job as its workflow may see and change it; shared by what takes a job token. */
+import { waitUntil } from "../background.ts";
+import type { Sql } from "../db.ts";
+import { AppError } from "../errors.ts";
+import type { RateLimit } from "../provider_http.ts";
+import type { Integration, SourceEvent } from "../transfer/types.ts";
+
+/** An integration of the job's rule, without its secrets. */
+export interface JobIntegration {
+  id: string;
+  slug: string;
+  provider: string;
+  base_url: string | null;
+  is_default: boolean;
+  config: Record<string, unknown>;
+}
+
+/** A row of `marketplace.artifact_syncs`, as far as it is needed here. */
+export interface Artifact {
+  id: string;
+  source_ref: string;
+  source_path: string;
+  name: string;
+  content_type: string;
+  size_bytes: number | null;
+  sha256: string | null;
+  destination_path: string;
+  destination_ref: string | null;
+  transferred_bytes: number | null;
+  transferred_sha256: string | null;
+  transferred_md5: string | null;
+  status: "planned" | "transferring" | "uploaded" | "completed" | "failed" | "skipped";
+  error_code: string | null;
+  error_message: string | null;
+}
+
+/** What `marketplace.authorize_job` answers. */
+export interface JobContext {
+  job: {
+    id: string;
+    status: "running" | "completed";
+    attempt: number;
+    max_attempts: number;
+    /** null when the job is completed. */
+    lease_id: string | null;
+    lease_expires_at: string | null;
+    correlation_id: string;
+    organization_id: string;
+  };
+  /** null when the job was made by a schedule. */
+  event: (SourceEvent & { id: string; created_at: string; account: string | null }) | null;
+  rule: {
+    id: string;
+    name: string;
+    source_pattern: string;
+    /** The pattern as a regular expression that JavaScript and Postgres read alike. */
+    source_pattern_regex: string;
+    artifact_types: string[];
+    destination_template: string;
+    config: Record<string, unknown>;
+  };
+  source: JobIntegration;
+  destination: JobIntegration | null;
+  notify: (JobIntegration & { channel: string | null }) | null;
+  artifacts: Artifact[];
+}
+
+/**
+ * Checks a job's token and renews its lease.
+ *
+ * @throws MK401 dead or wrong token, MK404 unknown job, MK409 lease lost
+ */
+export async function authorizeJob(sql: Sql, jobId: string, token: string): Promise<JobContext> {
+  const [row] = await sql<{ context: JobContext }[]>`
+    select marketplace.authorize_job(${jobId}, ${token}) as context
+  `;
+  return row!.context;
+}
+
+/**
+ * The lease under which changes are made.
+ *
+ * @throws AppError `job_finished` (409)
+ */
+export function requireLease({ job }: JobContext): string {
+  if (job.lease_id) return job.lease_id;
+  throw new AppError(
+    "job_finished",
+    409,
+    `Job ${job.id} is ${job.status}: nothing changes it now.`,
+  );
+}
+
+/** An integration with its credentials, its rate limits being noted as they are told. */
+export async function withCredentials(
+  sql: Sql,
+  integration: JobIntegration,
+): Promise<Integration> {
+  const [row] = await sql<{ credentials: Record<string, string> }[]>`
+    select marketplace.integration_credentials(${integration.id}) as credentials
+  `;
+  return {
+    ...integration,
+    credentials: row?.credentials ?? {},
+    onRateLimit: latestOnly((limit) => noteRateLimit(sql, integration.id, limit)),
+  };
+}
+
+/** Runs for the latest of several calls in one turn: only the last word about a limit counts. */
+function latestOnly(note: (limit: RateLimit) => Promise<void>): (limit: RateLimit) => void {
+  const waiting = new Map<string, RateLimit>();
+  return (limit) => {
+    const isFirst = !waiting.has(limit.name);
+    waiting.set(limit.name, limit);
+    if (!isFirst) return;
+    waitUntil((async () => {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const latest = waiting.get(limit.name)!;
+      waiting.delete(limit.name);
+      await note(latest);
+    })());
+  };
+}
+
+async function noteRateLimit(sql: Sql, integrationId: string, limit: RateLimit): Promise<void> {
+  await sql`
+    select marketplace.observe_quota(
+      ${integrationId}, ${limit.name}, ${limit.limit}, ${limit.remaining}, ${limit.resets_at}
+    )
+  `;
+}
