@@ -92,8 +92,20 @@ async function run(options: {
       "stack tests",
       () => runDenoTests({ files: stackTests, filter, env: stack.env, signal }),
     );
+    if (total.failed > 0) await showLog(join(stack.layout.logs, "edge.log"));
+  });
+  await work.catch((error) => {
+    // A stack that does not come up is a failure to be counted like any other.
+    console.error(error instanceof Error ? error.message : error);
+    total.failed++;
   });
   return total;
+}
+
+/** The end of a log that is about to be removed. */
+async function showLog(path: string): Promise<void> {
+  const lines = (await Deno.readTextFile(path).catch(() => "")).trimEnd().split("\n");
+  console.log(`\n== the last lines of ${basename(path)}\n${lines.slice(-60).join("\n")}`);
 }
 
 function databaseFiles(): string[] {

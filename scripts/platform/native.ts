@@ -93,7 +93,8 @@ export async function prepareNative(
 ): Promise<string> {
   const source = packagedNative();
   const extensions = await platformExtensions();
-  const digest = createHash("sha256").update(source);
+  const manifest = JSON.parse(await Deno.readTextFile(join(source, "..", "package.json")));
+  const digest = createHash("sha256").update(manifest.version);
   for (const [name, bytes] of extensions) digest.update(name).update(bytes);
   const name = `postgres-17-${platformName()}-${digest.digest("hex").slice(0, 12)}`;
 

@@ -103,8 +103,8 @@ async function withSql<T>(port: number, use: (sql: postgres.Sql) => Promise<T>):
 }
 
 async function waitUntil(holds: () => Promise<boolean>, what: string): Promise<void> {
-  for (const deadline = Date.now() + 15_000; !(await holds());) {
-    if (Date.now() > deadline) throw new Error(`${what}: not within 15 s`);
+  for (const deadline = Date.now() + 60_000; !(await holds());) {
+    if (Date.now() > deadline) throw new Error(`${what}: not within 60 s`);
     await sleep(50);
   }
 }

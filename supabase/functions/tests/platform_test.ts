@@ -27,12 +27,12 @@ async function withSql<T>(url: string, use: (sql: postgres.Sql) => Promise<T>): 
 
 /** Asks until the answer is there. */
 async function eventually<T>(ask: () => Promise<T | undefined>, what: string): Promise<T> {
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
     await new Promise((done) => setTimeout(done, 50));
   }
-  throw new Error(`${what}: not within 10 s`);
+  throw new Error(`${what}: not within 30 s`);
 }
 
 const refused = (sqlstate: string) => (error: unknown) =>
@@ -194,6 +194,26 @@ Deno.test("a cron job runs as its role every second, and stops when unscheduled"
       await sql`delete from cron.job_run_details where jobid = ${job!.id}`;
     }
     await assert.rejects(sql`select cron.unschedule(${name})`, /could not find valid entry/);
+  });
+});
+
+Deno.test("a run that is due while the last one still runs is skipped", async () => {
+  await withSql(env("SUPABASE_DB_URL"), async (sql) => {
+    const name = `platform-test-${crypto.randomUUID()}`;
+    const [job] = await sql`
+      select cron.schedule(${name}, '1 second', 'select pg_sleep(1.4)') as id`;
+    try {
+      const [first, second] = await eventually(async () => {
+        const runs = await sql`
+          select * from cron.job_run_details
+          where jobid = ${job!.id} and status = 'succeeded' order by start_time`;
+        return runs.length >= 2 ? runs : undefined;
+      }, "two runs");
+      assert.ok(second!.start_time >= first!.end_time);
+    } finally {
+      await sql`select cron.unschedule(${name})`;
+      await sql`delete from cron.job_run_details where jobid = ${job!.id}`;
+    }
   });
 });
 
