@@ -245,6 +245,7 @@ set search_path = ''
 as $$
 declare
   v_partition record;
+  v_column text;
   v_dropped int := 0;
 begin
   for v_partition in
@@ -259,11 +260,17 @@ begin
     execute format('drop table marketplace.%I', v_partition.relname);
     v_dropped := v_dropped + 1;
   end loop;
+  -- rows of days that never had a partition
+  select a.attname into v_column
+  from pg_catalog.pg_partitioned_table as p
+  join pg_catalog.pg_attribute as a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+  where p.partrelid = format('marketplace.%I', p_table)::regclass;
+  execute format('delete from marketplace.%I where %I < %L', p_table || '_default', v_column, p_before);
   return v_dropped;
 end
 $$;
 comment on function marketplace._drop_partitions(text, timestamptz) is
-  'Drops the daily partitions that end before the given time; returns how many.';
+  'Drops the daily partitions that end before the given time, and older rows of the default one; returns how many partitions.';
 
 revoke all on all functions in schema marketplace from public;
 grant select, update on marketplace.settings to service_role;
