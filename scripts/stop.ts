@@ -10,8 +10,8 @@ import { stopStack } from "./platform/stop_stack.ts";
 const HELP = `
 Usage: deno task stop
 
-Ends the stack that runs on MARKETPLACE_HOME (default .local), and a database server that a killed
-run left behind. The data stays; "deno task reset" deletes it.`;
+Ends the stack that runs on MARKETPLACE_HOME (default .local), and whatever a killed run left
+running. The data stays; "deno task reset" deletes it.`;
 
 await runCommand(async () => {
   const { values } = parseArgs({ options: { help: { type: "boolean", short: "h" } } });
@@ -23,7 +23,7 @@ await runCommand(async () => {
     stopped.supervisor
       ? `stopped the stack on ${layout.home} (pid ${stopped.supervisor})`
       : stopped.orphan
-      ? `stopped a database server that a killed run left on ${layout.home}`
+      ? `stopped what a killed run left running on ${layout.home}`
       : `nothing runs on ${layout.home}`,
   );
   return 0;

@@ -9,6 +9,8 @@ import { logStream } from "./log_file.ts";
 import { endProcess, requirePort, sleep } from "./processes.ts";
 
 const ENTRY = fileURLToPath(new URL("./edge.ts", import.meta.url));
+/** Names the edge process in its home, for whoever comes after a killed run. */
+export const EDGE_PID_FILE = "edge.pid";
 const BACKOFF_MS = [0, 100, 250, 500, 1000, 2000, 5000];
 const HEALTHY_MS = 10_000;
 
@@ -57,6 +59,7 @@ export async function startEdge(options: {
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    Deno.writeTextFileSync(join(layout.home, EDGE_PID_FILE), `${child.pid}\n`);
     const log = join(layout.logs, "edge.log");
     void logStream(log, child.stdout, (text) => text.includes("listening") && listening.resolve());
     void logStream(log, child.stderr);
@@ -95,6 +98,7 @@ export async function startEdge(options: {
       // Let a restart that is under way see it, then end whatever runs now.
       await endProcess(child.pid, [["SIGTERM", 7000], ["SIGKILL", 2000]]);
       await watching;
+      await Deno.remove(join(layout.home, EDGE_PID_FILE)).catch(() => {});
     },
   };
 }

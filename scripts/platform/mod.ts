@@ -18,6 +18,7 @@ import { takeLock } from "./lock.ts";
 import { startNetWorker } from "./net_worker.ts";
 import { type PostgresServer, startPostgres, SUPERUSER } from "./postgres.ts";
 import { requirePort, sleep } from "./processes.ts";
+import { endOrphans } from "./stop_stack.ts";
 import { pushMigrations, supabaseCli } from "./supabase_cli.ts";
 
 export { findFreeBase } from "./processes.ts";
@@ -107,6 +108,7 @@ async function startParts(
 
   const wantsSandbox = options.sandbox !== false;
   const wantsN8n = options.n8n !== false;
+  await endOrphans(layout);
   await requirePort(layout.ports.gateway, "gateway");
   if (wantsSandbox) {
     await requirePort(layout.ports.sandbox, "provider sandbox");

@@ -57,6 +57,18 @@ export async function endProcess(
   return await commandLine(pid) === null;
 }
 
+/**
+ * Ends a process that a killed run left behind, known by a pid file.
+ * @param pidFile holds the pid
+ * @param mark what its command line contains: a number alone may be somebody else's by now
+ * @returns whether there was one
+ */
+export async function endRecorded(pidFile: string, mark: string): Promise<boolean> {
+  const pid = parseInt(await Deno.readTextFile(pidFile).catch(() => ""), 10);
+  if (!(pid > 1) || !(await commandLine(pid))?.includes(mark)) return false;
+  return await endProcess(pid, [["SIGTERM", 10_000], ["SIGKILL", 3000]]);
+}
+
 /** Who listens on a local TCP port, as `name (pid n)`, when a tool of this machine can tell. */
 export async function portHolder(port: number): Promise<string | null> {
   try {

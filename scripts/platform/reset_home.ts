@@ -7,7 +7,7 @@ import type { Layout } from "./layout.ts";
 import { lockHolder } from "./lock.ts";
 import { relocatedFolder, stopOrphan } from "./postgres.ts";
 
-const STATE = ["pgdata", "pgdata.new", "vault.key", "n8n", "logs", "env"];
+const STATE = ["pgdata", "pgdata.new", "vault.key", "n8n", "logs", "env", "edge.pid"];
 
 /**
  * Deletes database, Vault key, n8n's data and logs, wherever they stand. Shared downloads stay.

@@ -3,16 +3,17 @@
  * @module
  */
 import { join } from "node:path";
+import { EDGE_PID_FILE } from "./edge_process.ts";
 import type { Layout } from "./layout.ts";
 import { lockHolder } from "./lock.ts";
 import { relocatedFolder, stopOrphan } from "./postgres.ts";
-import { commandLine, endProcess } from "./processes.ts";
+import { endProcess, endRecorded } from "./processes.ts";
 
 /** What was there to stop. */
 export interface Stopped {
   /** Pid of the supervisor that was ended. */
   supervisor: number | null;
-  /** Whether a killed run had left its database server or its n8n running. */
+  /** Whether a killed run had left something running. */
   orphan: boolean;
 }
 
@@ -25,16 +26,20 @@ export async function stopStack(layout: Layout): Promise<Stopped> {
   if (supervisor !== null && !(await endProcess(supervisor, [["SIGTERM", 40_000]]))) {
     throw new Error(`The stack (pid ${supervisor}) does not end: look into ${layout.logs}.`);
   }
-  let orphan = await stopOrphanN8n(layout.home);
+  let orphan = await endOrphans(layout);
   for (const base of [layout.home, relocatedFolder(layout.home)]) {
     orphan = await stopOrphan(join(base, "pgdata")) || orphan;
   }
   return { supervisor, orphan };
 }
 
-/** n8n leads a process group, and its pid file stands in its folder (see scripts/n8n/start.ts). */
-async function stopOrphanN8n(home: string): Promise<boolean> {
-  const pid = parseInt(await Deno.readTextFile(join(home, "n8n", "n8n.pid")).catch(() => ""), 10);
-  if (!(pid > 1) || !(await commandLine(pid))?.includes("/bin/n8n start")) return false;
-  return await endProcess(pid, [["SIGTERM", 10_000], ["SIGKILL", 3000]]);
+/**
+ * Ends the processes of a killed run but its database server, which `startPostgres` and
+ * `stopStack` see to.
+ * @returns whether there were any
+ */
+export async function endOrphans(layout: Layout): Promise<boolean> {
+  const edge = await endRecorded(join(layout.home, EDGE_PID_FILE), "platform/edge.ts");
+  const n8n = await endRecorded(join(layout.home, "n8n", "n8n.pid"), "/bin/n8n start");
+  return edge || n8n;
 }
