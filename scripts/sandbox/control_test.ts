@@ -140,6 +140,10 @@ Deno.test("corrupt: one byte is altered on the way in, or on the way out", async
   await control.addFault({ provider: "google", method: "GET", corrupt: true });
   assert.notDeepEqual(await download(id), content);
   assert.deepEqual(await download(id), content);
+
+  await control.addFault({ provider: "google", method: "GET", corrupt: true });
+  const document = await fetch(`${drive}/files/${id}`, { headers: authorization });
+  assert.notEqual((await document.text())[0], "{");
 });
 
 Deno.test("a reset forgets contents, faults, journal and clock", async () => {

@@ -65,9 +65,9 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   // Not strict: `/github/` is GitHub's root as much as `/github`.
   const rest = new Hono<ObservedEnv>({ strict: false });
   const storage = new Hono<ObservedEnv>();
-  const mount = (host: Hono<ObservedEnv>, at: string, provider: Provider, app = provider.app) => {
+  const mount = (host: Hono<ObservedEnv>, at: string, provider: Provider) => {
     host.use(`${at}/*`, observe(sandbox, { ...provider, mountedAt: at }));
-    host.route(at === "" ? "/" : at, app);
+    host.route(at === "" ? "/" : at, provider.app);
   };
   mount(rest, "/github", github);
   mount(rest, "/google", google);
@@ -76,7 +76,7 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
 
   // Download URLs and S3 share the port: to a client of GitHub both are another origin.
   const downloads = new Hono<ObservedEnv>();
-  mount(downloads, DOWNLOADS_AT, github, github.downloads);
+  mount(downloads, "", { ...github, app: github.downloads });
   mount(storage, "", s3);
 
   const closing = new AbortController();

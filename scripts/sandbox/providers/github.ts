@@ -76,7 +76,7 @@ interface Artifact {
 
 /** GitHub's REST API for Actions artifacts, and the blob storage its downloads redirect to. */
 export interface GitHubProvider extends Provider {
-  /** Routes of the storage host; mounted on the storage port. */
+  /** Routes of the storage host, below {@linkcode DOWNLOADS_AT} on the storage port. */
   readonly downloads: Hono<ObservedEnv>;
 }
 
@@ -185,7 +185,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
 
   // GitHub redirects to Azure Blob Storage: another origin, which takes no GitHub token.
   const downloads = new Hono<ObservedEnv>();
-  downloads.get("/:id/:file", (c) => {
+  downloads.get(`${DOWNLOADS_AT}/:id/:file`, (c) => {
     if (c.req.header("authorization")) {
       return azureError(
         400,

@@ -132,6 +132,9 @@ Deno.test("a download URL is on another origin, lives 60 seconds, and cannot be 
   const altered = await fetch(longer);
   assert.equal(altered.status, 403);
   assert.match(await altered.text(), /<Code>AuthenticationFailed<\/Code>/);
+  const [entry] = await control.journal({ provider: "github", path: "/_actions-results/*/*.zip" });
+  assert.equal(entry?.query.sig, "[redacted]");
+  assert.equal(entry.response_bytes, 500);
   await control.advanceClock(61_000);
   const late = await fetch(location);
   assert.equal(late.status, 403);
@@ -211,4 +214,13 @@ Deno.test("the secondary limit answers 403 with retry-after", async () => {
   assert.equal(refused.response.headers["retry-after"], "7");
   assert.match(refused.message, /^You have exceeded a secondary rate limit/);
   assert.equal((await octokit.users.getAuthenticated()).status, 200);
+});
+
+Deno.test("a request without a User-Agent is refused", async () => {
+  const { hostname, port } = new URL(url);
+  const connection = await Deno.connect({ hostname, port: Number(port) });
+  const request = `GET /github/ HTTP/1.1\r\nhost: ${hostname}\r\nconnection: close\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(request));
+  const answer = await new Response(connection.readable).text();
+  assert.match(answer, /^HTTP\/1\.1 403 [\s\S]*User-Agent header/);
 });

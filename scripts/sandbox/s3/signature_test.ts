@@ -197,3 +197,12 @@ Deno.test("an altered trailer is refused", async () => {
     code: "SignatureDoesNotMatch",
   });
 });
+
+Deno.test("a content that is not as long as announced is refused", async () => {
+  const example = CHUNKED["signed chunks"]!;
+  const verified = verifySignature(example.request, verifier);
+  example.request.headers.set("x-amz-decoded-content-length", "66561");
+  await assert.rejects(receive(example.request, verified, wire(example)), {
+    code: "IncompleteBody",
+  });
+});
