@@ -68,7 +68,10 @@ const STEPS: [string, () => Promise<string | null>][] = [
   ["pins", async () => (await checkPins()).join("\n") || null],
   ["migrations", lintMigrations],
   ["workflows", lintWorkflows],
-  ["unit tests", () => deno("test", "-A", "--quiet", "--no-check", ...findTestFiles().unit)],
+  [
+    "unit tests",
+    () => deno("test", "-A", "--quiet", "--no-check", "--reporter=dot", ...findTestFiles().unit),
+  ],
 ];
 
 await runCommand(async () => {
