@@ -145,12 +145,10 @@ export function secretFromEnv(name: string): string | undefined {
 export function serviceKeys(): string[] {
   const { SUPABASE_SECRET_KEY, SUPABASE_SERVICE_ROLE_KEY, SUPABASE_SECRET_KEYS } = env();
   const keys = [SUPABASE_SECRET_KEY, SUPABASE_SERVICE_ROLE_KEY];
-  if (SUPABASE_SECRET_KEYS) {
-    try {
-      keys.push(...Object.values(JSON.parse(SUPABASE_SECRET_KEYS)).map(String));
-    } catch {
-      throw new AppError("configuration_invalid", 500, "SUPABASE_SECRET_KEYS is not JSON.");
-    }
+  try {
+    keys.push(...Object.values(JSON.parse(SUPABASE_SECRET_KEYS ?? "{}")).map(String));
+  } catch {
+    // Not JSON (a shell may have eaten its quotes): no key comes from it.
   }
   return [...new Set(keys.filter((key): key is string => Boolean(key)))];
 }

@@ -208,7 +208,10 @@ export async function drain(
   }
 
   while (Date.now() < deadline) {
-    if (doorbell.isRung) idleSince = undefined;
+    if (doorbell.isRung) {
+      idleSince = undefined;
+      reapAt = 0;
+    }
     doorbell.answer();
     try {
       // An event that was inserted while we were marked did not ring. Its transaction may commit a
