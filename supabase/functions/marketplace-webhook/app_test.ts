@@ -7,7 +7,7 @@ import { resetEnv } from "../_shared/env.ts";
 import { createWebhookApp, type WebhookAppOptions } from "./app.ts";
 import { databaseStore, type Store } from "./ingest.ts";
 import type { RejectionCount } from "./rejections.ts";
-import { AbuseLimiter } from "./token_bucket.ts";
+import { AbuseLimiter } from "./abuse_limiter.ts";
 
 const SECRET = "secret";
 
@@ -55,6 +55,10 @@ function closedStore(config: unknown = CONFIG) {
     ingest: () => assert.fail("a refused delivery reached the database"),
     countRejections: (rows) => Promise.resolve(void counts.push(...rows)),
     health: () => assert.fail("nobody asked"),
+    acceptHookSecret: () => assert.fail("nobody asked"),
+    offerSecret: () => assert.fail("nobody asked"),
+    credentials: () => assert.fail("nobody asked"),
+    checkWatchChannel: () => assert.fail("nobody asked"),
   };
   return { store, counts, asked };
 }

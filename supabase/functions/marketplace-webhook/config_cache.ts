@@ -5,8 +5,8 @@
  * older version, and a failing verification asks for a reload.
  */
 import { z } from "zod";
-import { type Scheme, WebhookConfig } from "../_shared/webhooks/config.ts";
-import { TokenBucket } from "./token_bucket.ts";
+import { WebhookConfig } from "../_shared/webhooks/config.ts";
+import { TokenBucket } from "../_shared/webhooks/token_bucket.ts";
 
 /** A row of `marketplace.webhook_config(provider, integration)`. */
 const ConfigRow = z.object({
@@ -236,9 +236,4 @@ export function validSecrets({ secrets }: Endpoint, now: number): string[] {
   return secrets.filter((s) => s.from <= now + 1_000 && now < s.until).map((
     s,
   ) => s.value);
-}
-
-/** The headers that a provider's proofs travel in; they are not stored. */
-export function proofHeaders(schemes: readonly Scheme[]): string[] {
-  return schemes.map((scheme) => scheme.header);
 }

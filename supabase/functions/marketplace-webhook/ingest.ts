@@ -1,4 +1,4 @@
-/** The function's four questions to the database, each answered in time or given up. */
+/** The function's questions to the database, each answered in time or given up. */
 import { db } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import type { WebhookEvent } from "../_shared/webhooks/normalise.ts";
@@ -32,6 +32,18 @@ export interface Store {
   ingest(rows: EventRow[]): Promise<Stored[]>;
   countRejections(rows: RejectionCount[]): Promise<void>;
   health(): Promise<{ status: string } & Record<string, unknown>>;
+  /** Keeps a secret that came unasked, if the integration has none; says whether it did. */
+  acceptHookSecret(integrationId: string, secret: string): Promise<boolean>;
+  /** Puts a secret aside for the operator. */
+  offerSecret(integrationId: string, secret: string): Promise<void>;
+  /** The integration's other secrets by purpose. */
+  credentials(integrationId: string): Promise<Record<string, string>>;
+  /** `unchecked` while the database keeps no watch channels. */
+  checkWatchChannel(
+    integrationId: string,
+    channelId: string,
+    resourceId: string,
+  ): Promise<"match" | "unknown" | "unchecked">;
 }
 
 /** The real one. */
@@ -89,6 +101,31 @@ export const databaseStore: Store = {
   async health() {
     const [row] = await inTime(db()`select marketplace.health() as health`);
     return row!.health;
+  },
+
+  async acceptHookSecret(integrationId, secret) {
+    const [row] = await inTime(db()`
+      select marketplace.accept_hook_secret(${integrationId}, ${secret}) as accepted
+    `);
+    return row!.accepted;
+  },
+
+  async offerSecret(integrationId, secret) {
+    await inTime(db()`select marketplace.offer_webhook_secret(${integrationId}, ${secret})`);
+  },
+
+  async credentials(integrationId) {
+    const [row] = await inTime(db()`
+      select marketplace.integration_credentials(${integrationId}) as credentials
+    `);
+    return row!.credentials;
+  },
+
+  async checkWatchChannel(integrationId, channelId, resourceId) {
+    const [row] = await inTime(db()`
+      select marketplace.check_watch_channel(${integrationId}, ${channelId}, ${resourceId}) as found
+    `);
+    return row!.found;
   },
 };
 

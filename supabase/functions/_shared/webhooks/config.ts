@@ -13,7 +13,7 @@ const headerName = z.string().regex(
 const pointer = z.string().regex(/^(\/([^~]|~[01])*)?$/, "not a JSON pointer");
 
 const reference = z.string().regex(
-  /^(?:(?:body|data|item|secret_key):(?:\/.*)?|(?:header|query|part|setting):.+|[a-z][a-z0-9_]*)$/,
+  /^(?:(?:body|data|item):(?:\/.*)?|(?:header|query|part|setting):.+|[a-z][a-z0-9_]*)$/,
   "not a reference such as body:/action or header:x-event",
 );
 
@@ -87,8 +87,85 @@ export const TokenScheme = z.strictObject({
 });
 export type TokenScheme = z.infer<typeof TokenScheme>;
 
+/** Ed25519 over a template of the request; the secrets are public keys. */
+export const Ed25519Scheme = z.strictObject({
+  family: z.literal("ed25519"),
+  header: headerName,
+  encoding: encoding.default("hex"),
+  key_encoding: encoding.default("hex"),
+  signed: z.string().default("{raw}"),
+  timestamp: TimestampRule.optional(),
+});
+export type Ed25519Scheme = z.infer<typeof Ed25519Scheme>;
+
+/** ECDSA on P-256 with SHA-256; the secrets are public keys (SPKI, base64 or PEM). */
+export const EcdsaScheme = z.strictObject({
+  family: z.literal("ecdsa"),
+  header: headerName,
+  encoding: encoding.default("base64"),
+  signed: z.string().default("{raw}"),
+  timestamp: TimestampRule.optional(),
+});
+export type EcdsaScheme = z.infer<typeof EcdsaScheme>;
+
+/** Standard Webhooks, and Svix. */
+export const StandardWebhooksScheme = z.strictObject({
+  family: z.literal("standard_webhooks"),
+  /** What stands before `id`, `timestamp` and `signature`. */
+  header_prefixes: z.array(headerName).min(1).default(["webhook-", "svix-"]),
+  tolerance_seconds: z.int().min(1).default(300),
+  future_seconds: z.int().min(1).default(300),
+});
+export type StandardWebhooksScheme = z.infer<typeof StandardWebhooksScheme>;
+
+/** A JSON Web Token of a sender that publishes its keys. */
+export const JwtScheme = z.strictObject({
+  family: z.literal("jwt"),
+  header: headerName.default("authorization"),
+  prefix: z.string().default("Bearer "),
+  jwks_url: z.url({ protocol: /^https?$/ }),
+  issuers: z.array(z.string()).min(1),
+  algorithms: z.array(z.enum(["RS256", "RS384", "RS512", "PS256", "ES256", "EdDSA"])).min(1),
+  /** Who the token must be for; a template of `{setting:…}`. */
+  audience: template,
+  /** Claims that must be there: JSON pointer → template of `{setting:…}`. */
+  claims: z.record(pointer, template).default({}),
+});
+export type JwtScheme = z.infer<typeof JwtScheme>;
+
+/** Amazon SNS; the setting `topic_arns` lists the topics that count. */
+export const SnsScheme = z.strictObject({
+  family: z.literal("sns"),
+  max_age_seconds: z.int().min(1).default(3_600),
+  future_seconds: z.int().min(1).default(300),
+});
+export type SnsScheme = z.infer<typeof SnsScheme>;
+
+/** RSA with a certificate that a header points to. */
+export const RsaCertificateScheme = z.strictObject({
+  family: z.literal("rsa_certificate"),
+  header: headerName,
+  certificate: z.strictObject({
+    header: headerName,
+    hosts: z.array(z.string()).min(1),
+    path_prefix: z.string().startsWith("/"),
+  }),
+  signed: z.string(),
+  timestamp: TimestampRule.optional(),
+});
+export type RsaCertificateScheme = z.infer<typeof RsaCertificateScheme>;
+
 /** One way to prove a delivery. */
-export const Scheme = z.discriminatedUnion("family", [HmacScheme, TokenScheme]);
+export const Scheme = z.discriminatedUnion("family", [
+  HmacScheme,
+  TokenScheme,
+  StandardWebhooksScheme,
+  Ed25519Scheme,
+  EcdsaScheme,
+  JwtScheme,
+  SnsScheme,
+  RsaCertificateScheme,
+]);
 export type Scheme = z.infer<typeof Scheme>;
 
 /** How a delivery's body is opened. */
@@ -131,16 +208,53 @@ export const AckRule = z.strictObject({
 });
 export type AckRule = z.infer<typeof AckRule>;
 
+const respond = {
+  if: conditions,
+  status: z.int().min(200).max(299).default(200),
+};
+
+/** What a provider sends to see who answers, before or between deliveries. None of it is stored. */
+export const Handshake = z.discriminatedUnion("kind", [
+  /** After verification: a fixed answer, texts in it are templates. */
+  z.strictObject({ kind: z.literal("respond"), ...respond, json: z.json().optional() }),
+  /** After verification: a text of the delivery and its hex HMAC-SHA256 by the secret that proved it. */
+  z.strictObject({
+    kind: z.literal("hmac_challenge"),
+    ...respond,
+    challenge: reference,
+    plain_member: z.string(),
+    hmac_member: z.string(),
+  }),
+  /** After verification: SNS wants its SubscribeURL fetched. */
+  z.strictObject({ kind: z.literal("sns_confirm"), if: conditions }),
+  /** Unverified GET: a query parameter is sent back, for holders of `verify_token` if one is asked. */
+  z.strictObject({
+    kind: z.literal("query_challenge"),
+    if: conditions.default({}),
+    challenge: z.string(),
+    token: z.string().optional(),
+  }),
+  /** Unverified HEAD: somebody answers. */
+  z.strictObject({ kind: z.literal("probe") }),
+  /** Unverified: a secret in a header, echoed, and kept only while the integration has none. */
+  z.strictObject({ kind: z.literal("hook_secret"), header: headerName }),
+  /** Unverified: a secret in the body, kept aside for the operator to look at. */
+  z.strictObject({ kind: z.literal("offered_secret"), pointer }),
+]);
+export type Handshake = z.infer<typeof Handshake>;
+
 /** All of it. Further members are settings of the integration that schemes and handshakes name. */
 export const WebhookConfig = z.looseObject({
   /** Any of them suffices; each is tried only when its header is there. */
-  verify: z.union([
-    Scheme.transform((scheme) => [scheme]),
-    z.array(Scheme).min(1),
-  ]),
+  verify: z.union([Scheme.transform((scheme) => [scheme]), z.array(Scheme).min(1)]),
+  /** Values that must be among a setting's, checked once the proof holds: reference → setting. */
+  require: z.record(reference, z.string()).default({}),
   body: BodyRule,
   event: EventRule,
+  handshakes: z.array(Handshake).default([]),
   ack: z.array(AckRule).default([]),
+  /** Whether the channel of a Google push must be one we opened. */
+  watch_channel: z.boolean().default(false),
   /** The URL the provider was given, without a query string, where the scheme signs it. */
   public_url: z.url().optional(),
 });

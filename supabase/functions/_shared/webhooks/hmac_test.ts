@@ -40,19 +40,19 @@ const github = (body: string, signature: string, secrets: string[]) =>
 Deno.test("GitHub's published vector is accepted", async () => {
   const signature = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
   const verdict = await github("Hello, World!", signature, ["It's a Secret to Everybody"]);
-  assert.deepEqual(verdict, { ok: true });
+  assert.ok(verdict.ok);
 });
 
 Deno.test("what GitHub's library signs is accepted, and what is accepted it verifies", async () => {
   const body = JSON.stringify({ emoji: "😀", text: "é" });
   const signature = await sign("secret", body);
-  assert.deepEqual(await github(body, signature, ["secret"]), { ok: true });
+  assert.ok((await github(body, signature, ["secret"])).ok);
   assert.ok(await verify("secret", body, signature));
 });
 
 Deno.test("any valid secret is accepted while secrets overlap", async () => {
   const signature = await sign("new", "{}");
-  assert.deepEqual(await github("{}", signature, ["old", "new"]), { ok: true });
+  assert.ok((await github("{}", signature, ["old", "new"])).ok);
 });
 
 Deno.test("tampered, wrongly keyed, short and missing signatures are refused", async () => {
@@ -89,8 +89,8 @@ Deno.test("Slack's published vector is accepted within its window only", async (
     verifyHmac(SLACK, delivery(SLACK_BODY, headers, (1_531_420_618 + seconds) * 1_000), [
       SLACK_SECRET,
     ]);
-  assert.deepEqual(await at(0), { ok: true });
-  assert.deepEqual(await at(300), { ok: true });
+  assert.ok((await at(0)).ok);
+  assert.ok((await at(300)).ok);
   assert.deepEqual(await at(301), { ok: false, code: "stale_timestamp" });
   assert.deepEqual(await at(-301), { ok: false, code: "future_timestamp" });
 });

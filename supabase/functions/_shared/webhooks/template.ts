@@ -38,6 +38,14 @@ const FILTERS: Record<
       return value;
     }
   },
+  /** `a%40b` as paths spell it; text that is not so encoded stays as it is. */
+  percent_decode: (value) => {
+    try {
+      return decodeURIComponent(value);
+    } catch {
+      return value;
+    }
+  },
   /** Up to the argument's first occurrence. */
   before: (value, argument) => value.split(argument, 1)[0],
   /** Behind the argument's last occurrence. */

@@ -6,7 +6,7 @@
  */
 import { decodeBytes, equalBytes, utf8 } from "./bytes.ts";
 import type { TokenScheme } from "./config.ts";
-import { ACCEPTED, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
 
 /** Verifies that the header holds one of the secrets; compared as hashes, so that no length shows. */
 export async function verifyToken(
@@ -24,11 +24,11 @@ export async function verifyToken(
   const sent = scheme.encoding === "basic" ? decodeBytes(rest, "base64") : utf8(rest);
   if (!sent) return refuse("invalid_signature");
   const sentHash = await sha256(sent);
-  let isMatch = false;
+  let match: string | undefined;
   for (const secret of secrets) {
-    if (equalBytes(sentHash, await sha256(utf8(secret)))) isMatch = true;
+    if (equalBytes(sentHash, await sha256(utf8(secret)))) match = secret;
   }
-  return isMatch ? ACCEPTED : refuse("invalid_signature");
+  return match === undefined ? refuse("invalid_signature") : accept(match);
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {

@@ -4,8 +4,15 @@
  * Fail closed: without a secret, a header or a scheme nothing is accepted.
  */
 import type { Bytes } from "./bytes.ts";
+import { CertificateCache } from "./certificates.ts";
 import type { Scheme } from "./config.ts";
+import { verifyEcdsa } from "./ecdsa.ts";
+import { verifyEd25519 } from "./ed25519.ts";
 import { verifyHmac } from "./hmac.ts";
+import { verifyJwt } from "./jwt.ts";
+import { verifyRsaCertificate } from "./rsa_certificate.ts";
+import { verifySns } from "./sns.ts";
+import { verifyStandardWebhooks } from "./standard_webhooks.ts";
 import { verifyToken } from "./token.ts";
 
 /** What a verifier looks at. */
@@ -20,53 +27,60 @@ export interface Delivery {
   now: number;
 }
 
-/** Why a delivery was refused; stable, counted, and shown to the sender. */
-export type Refusal =
-  | "missing_secret"
-  | "missing_signature"
-  | "invalid_signature"
-  | "missing_timestamp"
-  | "stale_timestamp"
-  | "future_timestamp";
+/** Members of the webhook config that schemes name: audience, topic ARNs, … */
+export type Settings = Readonly<Record<string, unknown>>;
 
-/** The outcome of a verification. */
-export type Verdict = { ok: true } | { ok: false; code: Refusal };
+/** What belongs to the integration, and what the isolate has fetched before. */
+export interface Trust {
+  /** All that are valid now, in any order. */
+  secrets: readonly string[];
+  settings: Settings;
+  certificates: CertificateCache;
+}
+
+/**
+ * Why a delivery was refused; stable, counted, and shown to the sender. In order of progress: when
+ * several schemes were tried, the one that got furthest tells most.
+ */
+const REFUSALS = [
+  "missing_secret",
+  "missing_setting",
+  "missing_signature",
+  "missing_timestamp",
+  "unexpected_source",
+  "invalid_signature",
+  "stale_timestamp",
+  "future_timestamp",
+  "keys_unavailable",
+] as const;
+
+/** Code of a refusal; all but `keys_unavailable` are final for this delivery. */
+export type Refusal = typeof REFUSALS[number];
+
+/** The outcome of a verification, with the secret that proved it where there was one. */
+export type Verdict = { ok: true; secret?: string } | { ok: false; code: Refusal };
 
 /** Verdict of acceptance. */
-export const ACCEPTED: Verdict = { ok: true };
+export function accept(secret?: string): Verdict {
+  return { ok: true, secret };
+}
 
 /** Verdict of refusal. */
 export function refuse(code: Refusal): Verdict {
   return { ok: false, code };
 }
 
-/** How telling a refusal is, when several schemes were tried: the later, the further it got. */
-const PROGRESS: Refusal[] = [
-  "missing_secret",
-  "missing_signature",
-  "missing_timestamp",
-  "invalid_signature",
-  "stale_timestamp",
-  "future_timestamp",
-];
-
-/**
- * Verifies a delivery against each scheme; one that accepts suffices.
- *
- * @param secrets all that are valid now, in any order
- */
+/** Verifies a delivery against each scheme; one that accepts suffices. */
 export async function verifyDelivery(
   schemes: readonly Scheme[],
   delivery: Delivery,
-  secrets: readonly string[],
+  trust: Trust,
 ): Promise<Verdict> {
   let furthest: Refusal = "missing_secret";
   for (const scheme of schemes) {
-    const verdict = await verifyScheme(scheme, delivery, secrets);
+    const verdict = await verifyScheme(scheme, delivery, trust);
     if (verdict.ok) return verdict;
-    if (PROGRESS.indexOf(verdict.code) > PROGRESS.indexOf(furthest)) {
-      furthest = verdict.code;
-    }
+    if (REFUSALS.indexOf(verdict.code) > REFUSALS.indexOf(furthest)) furthest = verdict.code;
   }
   return refuse(furthest);
 }
@@ -74,8 +88,12 @@ export async function verifyDelivery(
 function verifyScheme(
   scheme: Scheme,
   delivery: Delivery,
-  secrets: readonly string[],
+  { secrets, settings, certificates }: Trust,
 ): Promise<Verdict> | Verdict {
+  // These two prove the sender by keys it publishes; settings say which sender.
+  if (scheme.family === "jwt") return verifyJwt(scheme, delivery, settings);
+  if (scheme.family === "sns") return verifySns(scheme, delivery, settings, certificates);
+
   const usable = secrets.filter((secret) => secret !== "");
   if (usable.length === 0) return refuse("missing_secret");
   switch (scheme.family) {
@@ -83,5 +101,18 @@ function verifyScheme(
       return verifyHmac(scheme, delivery, usable);
     case "token":
       return verifyToken(scheme, delivery, usable);
+    case "standard_webhooks":
+      return verifyStandardWebhooks(scheme, delivery, usable);
+    case "ed25519":
+      return verifyEd25519(scheme, delivery, usable);
+    case "ecdsa":
+      return verifyEcdsa(scheme, delivery, usable);
+    case "rsa_certificate":
+      return verifyRsaCertificate(scheme, delivery, usable, certificates);
   }
+}
+
+/** The headers that proofs travel in; they are not stored. */
+export function proofHeaders(schemes: readonly Scheme[]): string[] {
+  return schemes.flatMap((scheme) => "header" in scheme ? [scheme.header] : []);
 }
