@@ -231,6 +231,13 @@ begin
     raise exception 'rule % has no source: integration % does not exist', quote_literal(new.name), coalesce(new.source_integration_id::text, 'null')
       using errcode = 'MK422', hint = 'Register the integration first with marketplace.register_integration(…), then use its id.';
   end if;
+  -- an expression that cannot be compiled would stop all routing
+  begin
+    perform '' ~ marketplace._glob_to_regex(new.source_pattern);
+  exception when invalid_regular_expression then
+    raise exception 'rule % has a source_pattern that cannot be read: %', quote_literal(new.name), quote_literal(new.source_pattern)
+      using errcode = 'MK422', hint = 'Ranges in […] go upwards: [a-z].';
+  end;
   new.organization_id := v_source.organization_id;
   new.artifact_types := coalesce((select array_agg(lower(ltrim(t, '.'))) from unnest(new.artifact_types) as t), '{}');
   if exists (
@@ -254,7 +261,7 @@ begin
 end
 $$;
 comment on function marketplace._complete_rule() is
-  'Fills in a rule''s organization and default workflow, and refuses a rule that mixes organizations.';
+  'Fills in a rule''s organization and default workflow, and refuses a rule that mixes organizations or whose pattern cannot be read.';
 create trigger sync_rules_complete before insert or update on marketplace.sync_rules
   for each row execute function marketplace._complete_rule();
 
