@@ -88,11 +88,12 @@ async function run(options: {
         paths: database,
         write: console.log,
       }));
+    const before = total.failed;
     await add(
       "stack tests",
       () => runDenoTests({ files: stackTests, filter, env: stack.env, signal }),
     );
-    if (total.failed > 0) await showLog(join(stack.layout.logs, "edge.log"));
+    if (total.failed > before) await showLog(join(stack.layout.logs, "edge.log"));
   });
   await work.catch((error) => {
     // A stack that does not come up is a failure to be counted like any other.

@@ -194,6 +194,8 @@ async function startParts(
   };
 }
 
+type N8n = Awaited<ReturnType<typeof import("../n8n/mod.ts").startN8n>>;
+
 /** Starts n8n, and starts it again when it ends without being asked to. */
 async function keepN8n(
   layout: Layout,
@@ -203,19 +205,21 @@ async function keepN8n(
 ): Promise<{ stop(): Promise<void> }> {
   const { startN8n } = await import("../n8n/mod.ts");
   let stopping = false;
-  const again = async (code: number) => {
+  let restart = Promise.resolve();
+  const again = async (ended: N8n, code: number) => {
     note(`n8n ended (exit code ${code}), starting it again; see ${join(layout.logs, "n8n.log")}`);
-    for (let pause = 1000; !stopping; pause = Math.min(pause * 2, 30_000)) {
+    for (let pause = 1000; !stopping; pause = Math.min(pause * 2, 8000)) {
       await sleep(pause);
       try {
-        if (!stopping) await n8n.restart();
+        if (!stopping) await ended.restart();
         return;
       } catch (error) {
         note(error instanceof Error ? error.message : String(error));
       }
     }
   };
-  const n8n = await startN8n({
+  let started: N8n | undefined; // one that ends while starting makes startN8n throw
+  const n8n = started = await startN8n({
     home: layout.home,
     toolsDir: layout.tools,
     port: layout.ports.n8n,
@@ -224,11 +228,14 @@ async function keepN8n(
     signingSecret: await signingSecret(dbUrl),
     log: note,
     signal,
-    onExit: (code) => stopping || void again(code),
+    onExit: (code) => {
+      if (!stopping && started) restart = again(started, code);
+    },
   });
   return {
     async stop() {
       stopping = true;
+      await restart;
       await n8n.stop();
     },
   };
@@ -241,28 +248,33 @@ async function keepPostgres(
 ): Promise<Pick<PostgresServer, "url" | "relocated" | "stop">> {
   let server = await startPostgres(layout);
   let stopping = false;
-  const watch = async () => {
-    for (;;) {
-      const reason = await server.ended;
-      if (stopping) return;
-      note(`${reason}; starting it again, see ${join(layout.logs, "postgres.log")}`);
-      for (let pause = 100; !stopping; pause = Math.min(pause * 2, 5000)) {
-        try {
-          server = await startPostgres(layout);
-          break;
-        } catch (error) {
-          note(error instanceof Error ? error.message : String(error));
-          await sleep(pause);
-        }
+  let restart = Promise.resolve();
+  const again = async () => {
+    for (let pause = 100; !stopping; pause = Math.min(pause * 2, 5000)) {
+      try {
+        server = await startPostgres(layout);
+        watch();
+        return;
+      } catch (error) {
+        note(error instanceof Error ? error.message : String(error));
+        await sleep(pause);
       }
     }
   };
-  void watch();
+  const watch = () => {
+    void server.ended.then((reason) => {
+      if (stopping) return;
+      note(`${reason}; starting it again, see ${join(layout.logs, "postgres.log")}`);
+      restart = again();
+    });
+  };
+  watch();
   return {
     url: (role) => server.url(role),
     relocated: server.relocated,
     async stop() {
       stopping = true;
+      await restart;
       await server.stop();
     },
   };
