@@ -226,31 +226,58 @@ Deno.test("a lease that ends is tried again with another token, and dead after t
 });
 
 Deno.test("two dispatchers at once never run a job twice", async () => {
-  const lane = await makeLane(sql, sink, { workflow: { max_concurrency: 200 } });
+  const lane = await makeLane(sql, sink, {
+    workflow: { max_concurrency: 500, is_active: false },
+  });
   sink.on(lane.path, async () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     return new Response(null, { status: 202 });
   });
-  const inProcess = () =>
-    dispatcher.request("/marketplace-dispatch?wait=true", {
-      method: "POST",
-      headers: { authorization: `Bearer ${stackEnv("SUPABASE_SECRET_KEY")}` },
-    });
-  // This process is the second dispatcher; both see events come in while they drain.
-  const drains = [inProcess(), ring("?wait=true")];
-  for (let batch = 0; batch < 6; batch++) {
-    await ingest(sql, lane.integrationId, Array.from({ length: 20 }, () => ({})));
-  }
+  await ingest(sql, lane.integrationId, Array.from({ length: 300 }, () => ({})));
+  await until(async () => (await jobsOf(sql, lane)).length === 300, "all events to be routed");
+  await sql`update marketplace.workflows set is_active = true where id = ${lane.workflowId}`;
+  // This process is the second dispatcher.
+  const inProcess = dispatcher.request("/marketplace-dispatch?wait=true", {
+    method: "POST",
+    headers: { authorization: `Bearer ${stackEnv("SUPABASE_SECRET_KEY")}` },
+  });
+  const drains = [inProcess, ring("?wait=true")];
   const reports = await Promise.all(drains.map(async (drain) => (await drain).json()));
-  await sink.received(lane.path, 120);
-  await until(
-    async () => (await jobsOf(sql, lane)).every((job) => job.status === "running"),
-    "all jobs to be claimed",
-  );
+  await sink.received(lane.path, 300);
   const ids = sink.at(lane.path).map((request) => request.headers.get("webhook-id"));
-  assert.equal(ids.length, 120);
-  assert.equal(new Set(ids).size, 120);
+  assert.equal(ids.length, 300);
+  assert.equal(new Set(ids).size, 300);
   assert.ok(reports.every((report) => report.claimed > 0), JSON.stringify(reports));
+});
+
+Deno.test("database connections that break in the middle lose no job", async () => {
+  const lane = await makeLane(sql, sink, {
+    workflow: { lease: "2 seconds", max_attempts: 20, max_concurrency: 20 },
+  });
+  sink.on(lane.path, async ({ body }) => {
+    const { url, token } = JSON.parse(body).data.job;
+    const report = await fetch(`${url}/complete`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}` },
+    });
+    await report.body?.cancel();
+    return new Response(null, { status: 200 });
+  });
+  for (let batch = 0; batch < 5; batch++) {
+    await ingest(sql, lane.integrationId, Array.from({ length: 20 }, () => ({})));
+    await sql`
+      select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name = 'marketplace' and pid <> pg_backend_pid()
+    `;
+  }
+  await until(
+    async () => {
+      const jobs = await jobsOf(sql, lane);
+      return jobs.length === 100 && jobs.every(({ status }) => status === "completed");
+    },
+    "all jobs to be completed",
+    40_000,
+  );
 });
 
 Deno.test("a workflow that hangs delays only itself", async () => {

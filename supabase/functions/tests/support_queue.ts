@@ -186,6 +186,10 @@ export async function makeLane(
 /** Removes everything that {@link makeLane} made in this file. */
 export async function removeLanes(sql: postgres.Sql): Promise<void> {
   const mine = `queue-test-${RUN}-%`;
+  await sql`
+    delete from marketplace.sync_rules as r using marketplace.integrations as i
+    where i.id = r.source_integration_id and i.slug like ${mine}
+  `;
   await sql`delete from marketplace.integrations where slug like ${mine}`;
   await sql`delete from marketplace.workflows where slug like ${mine}`;
 }
