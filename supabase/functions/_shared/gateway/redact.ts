@@ -1,0 +1,165 @@
+/**
+ * What may be kept of a request and its answer: credentials out, declared sensitive places out,
+ * sizes capped.
+ */
+import { replaceAt } from "./pointer.ts";
+
+/** Stands where something was taken out. */
+export const REDACTED = "[redacted]";
+
+/** Largest document kept, in characters of JSON. */
+const MAX_DOCUMENT = 16 * 1024;
+/** Longest text kept inside one. */
+const MAX_TEXT = 4 * 1024;
+const MAX_DEPTH = 40;
+
+/** Header names that carry credentials; the counters of rate limits are not among them. */
+const SECRET_HEADER =
+  /^(?!.*(ratelimit|rate-limit|idempotency))(.*(authorization|cookie|secret|token|password|api-?key|signature|credential).*)$/i;
+
+/** Member and query names whose values are credentials, whatever the action says. */
+const SECRET_NAME =
+  /^(x-amz-(signature|credential|security-token)|.*(^|[_-])(access|refresh|id|auth|bot|session|security|verification|push)?[_-]?tokens?|.*(password|passwd|passphrase|secret)|.*(api|private|secret|access|signing|master)[_-]?key|authorization|credentials?|sig|signature|code_verifier|client_assertion|assertion|cookie)$/i;
+
+/** Names that look like one and are not: cursors and counts. */
+const HARMLESS_NAME =
+  /^((next|prev|previous|page|sync|start|new_?start|next_?page|next_?sync|continuation|max|total|input|output|prompt|completion)_?(page|sync)?_?tokens?|(?!access|refresh|id|auth)\w+_tokens)$/i;
+
+/** Spellings by which well-known credentials are recognised inside any text. */
+const SECRET_TEXT = new RegExp(
+  [
+    /\b(?:Bearer|Basic|Token)\s+[\w.~+/=-]{16,}/, // authorization values
+    /\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*/, // JWT
+    /\b(?:ghp|gho|ghu|ghs|ghr)_\w{20,}|\bgithub_pat_\w{20,}/, // GitHub
+    /\bxox[abeoprs]-[\w-]{10,}/, // Slack
+    /\b(?:sk|rk|pk)_(?:live|test)_\w{10,}|\bwhsec_[\w+/=]{10,}/, // Stripe, Standard Webhooks
+    /\bsk-[\w-]{20,}/, // OpenAI, Anthropic
+    /\bya29\.[\w.-]{10,}|\b1\/\/[\w-]{20,}/, // Google
+    /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/, // AWS
+    /\bSG\.[\w-]{16,}\.[\w-]{16,}/, // SendGrid
+    /\bshp(?:at|ca|pa|ss)_\w{20,}/, // Shopify
+    /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/,
+  ].map(({ source }) => source).join("|"),
+  "g",
+);
+
+/** Headers with the values of credentials replaced. */
+export function redactHeaders(
+  headers: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [
+      name,
+      SECRET_HEADER.test(name) ? REDACTED : redactText(value),
+    ]),
+  );
+}
+
+/**
+ * A URL without user, password, fragment and the values of secret query parameters.
+ *
+ * @param sensitive values that must not show wherever they stand, path included
+ */
+export function redactUrl(url: string, sensitive: readonly string[] = []): string {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    return REDACTED;
+  }
+  const { origin } = parsed;
+  const path = parsed.pathname.split("/").map((segment) =>
+    isSensitive(segment, sensitive) ? REDACTED : redactText(segment)
+  ).join("/");
+  const query = parsed.search.slice(1).split("&").filter(Boolean).map((pair) => {
+    const at = pair.indexOf("=");
+    const [name, value] = at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
+    const isHidden = isSecretName(decode(name)) || isSensitive(value, sensitive);
+    return `${name}=${isHidden ? REDACTED : redactText(value)}`;
+  });
+  return `${origin}${path}${query.length > 0 ? `?${query.join("&")}` : ""}`;
+}
+
+/** The texts that stand at an action's sensitive places, for {@link redactUrl}. */
+export function sensitiveValues(document: unknown, sensitivePaths: readonly string[]): string[] {
+  const found: string[] = [];
+  for (const pointer of sensitivePaths) {
+    replaceAt(document, pointer, (value) => {
+      if (typeof value === "string" || typeof value === "number") found.push(String(value));
+      return value;
+    });
+  }
+  return found;
+}
+
+/** What of a document is kept. */
+export interface RedactOptions {
+  /** The action's `sensitive_paths`: JSON pointers, `*` for every member. */
+  sensitivePaths?: readonly string[];
+  /** Characters of JSON. */
+  maxLength?: number;
+}
+
+/**
+ * A document as it may be logged.
+ *
+ * Sensitive places, members with the name of a credential, and credentials inside texts are
+ * replaced; long texts are cut; a document that is still too large becomes
+ * `{"truncated": true, "length", "start"}`.
+ */
+export function redactDocument(
+  document: unknown,
+  { sensitivePaths = [], maxLength = MAX_DOCUMENT }: RedactOptions = {},
+): unknown {
+  const declared = sensitivePaths.reduce(
+    (rest: unknown, pointer) => replaceAt(rest, pointer, () => REDACTED),
+    document,
+  );
+  const redacted = redactValue(declared, 0);
+  const text = JSON.stringify(redacted) ?? "null";
+  if (text.length <= maxLength) return redacted;
+  return { truncated: true, length: text.length, start: text.slice(0, maxLength).toWellFormed() };
+}
+
+/** A text with well-known spellings of credentials replaced. */
+export function redactText(text: string): string {
+  return text.replace(SECRET_TEXT, REDACTED);
+}
+
+function redactValue(value: unknown, depth: number): unknown {
+  if (typeof value === "string") {
+    // Cut first: what is searched stays small.
+    const start = value.length > MAX_TEXT ? value.slice(0, MAX_TEXT).toWellFormed() : value;
+    const cut = value.length > MAX_TEXT ? `… (${value.length} characters)` : "";
+    return redactText(start) + cut;
+  }
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return REDACTED;
+  if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, member]) => [
+      name,
+      isSecretName(name) && member !== null && typeof member !== "boolean"
+        ? REDACTED
+        : redactValue(member, depth + 1),
+    ]),
+  );
+}
+
+function isSecretName(name: string): boolean {
+  // camelCase reads like snake_case.
+  const plain = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2");
+  return SECRET_NAME.test(plain) && !HARMLESS_NAME.test(plain);
+}
+
+function isSensitive(encoded: string, sensitive: readonly string[]): boolean {
+  return encoded !== "" && (sensitive.includes(encoded) || sensitive.includes(decode(encoded)));
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
