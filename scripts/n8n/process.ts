@@ -80,16 +80,6 @@ export function killGroup(pid: number, signal: Deno.Signal): void {
   }
 }
 
-/** The command line of a running process, or null when there is none. */
-export async function commandLine(pid: number): Promise<string | null> {
-  if (Deno.build.os === "linux") {
-    const raw = await Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
-    return raw === "" ? null : raw.replaceAll("\0", " ").trim();
-  }
-  const result = await run("ps", ["-o", "command=", "-p", String(pid)]);
-  return result === "not found" || result.code !== 0 ? null : result.tail.trim() || null;
-}
-
 /** The error of an aborted signal. */
 export function abortError(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));

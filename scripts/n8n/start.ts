@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { ensureDatabase } from "./database.ts";
 import { IMPORT_SCOPES, importWorkflows, readWorkflows, type WorkflowFile } from "./import.ts";
 import { defaultToolsDir, type Installation, installN8n } from "./install.ts";
-import { abortError, commandLine, killGroup, type Log, sleep } from "./process.ts";
+import { commandLine, requirePort } from "../platform/processes.ts";
+import { abortError, killGroup, type Log, sleep } from "./process.ts";
 
 const DATABASE = "n8n";
 const OWNER_EMAIL = "owner@example.com";
@@ -154,7 +155,7 @@ class Runner {
 
   async start(): Promise<void> {
     const { ports, logFile, onExit } = this.options;
-    for (const port of ports) assertFree(port);
+    for (const port of ports) await requirePort(port, "n8n");
     const size = await Deno.stat(logFile).then((info) => info.size, () => 0);
     if (size > LOG_ROTATE_BYTES) await Deno.rename(logFile, `${logFile}.1`);
     const { node, entry } = this.installation;
@@ -256,11 +257,6 @@ function environment(
     N8N_UNVERIFIED_PACKAGES_ENABLED: "false",
     N8N_DISABLED_MODULES: "mcp-registry",
 
-    // The workflows are reviewed code and input is never evaluated as an expression, so isolating
-    // each evaluation buys nothing here; it costs four fifths of the throughput and a native addon
-    // that not every platform has. Keep n8n's default where others may edit workflows.
-    N8N_EXPRESSION_ENGINE: "legacy",
-
     // Our tables tell what happened; n8n keeps only failures, for a day, to look at in the editor.
     EXECUTIONS_DATA_SAVE_ON_SUCCESS: "none",
     EXECUTIONS_DATA_SAVE_ON_ERROR: "all",
@@ -270,6 +266,12 @@ function environment(
     EXECUTIONS_DATA_PRUNE_HARD_DELETE_INTERVAL: "1",
     N8N_DEFAULT_BINARY_DATA_MODE: "filesystem",
 
+    // The default engine isolates expressions with an addon that Macs with Intel have no build of.
+    ...(Deno.build.os === "darwin" && Deno.build.arch === "x86_64"
+      ? { N8N_EXPRESSION_ENGINE: "legacy" }
+      : {}),
+
+    NODE_OPTIONS: "--max-old-space-size=768", // files are streamed; without it the heap drifts up
     N8N_LOG_LEVEL: "info",
     N8N_GRACEFUL_SHUTDOWN_TIMEOUT: String(STOP_TIMEOUT_MS / 1000 - 2),
   };
@@ -320,18 +322,6 @@ async function endOrphan(folder: string): Promise<void> {
   for (let waited = 0; await isOurs(); waited += 100) {
     if (waited === STOP_TIMEOUT_MS) killGroup(pid, "SIGKILL");
     await sleep(100);
-  }
-}
-
-function assertFree(port: number): void {
-  try {
-    Deno.listen({ hostname: "127.0.0.1", port }).close();
-  } catch (error) {
-    throw new Error(
-      `Port ${port}, which n8n needs, is in use: end that process or choose other ports with ` +
-        "MARKETPLACE_PORT.",
-      { cause: error },
-    );
   }
 }
 
