@@ -132,6 +132,7 @@ const shopify = (secret: string) =>
     hostName: "example.com",
     isEmbeddedApp: false,
     apiVersion: "2026-07",
+    logger: { level: 0 },
     // deno-lint-ignore no-explicit-any
   } as any);
 
