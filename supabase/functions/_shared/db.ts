@@ -13,8 +13,8 @@ let client: Sql | undefined;
 /**
  * The isolate's pool, made at first use; connections open lazily and close when idle.
  *
- * jsonb parameters are passed as text and cast, `${JSON.stringify(value)}::text::jsonb`: the client
- * would encode them a second time.
+ * jsonb parameters are passed as text and cast, `${toJsonText(value)}::text::jsonb`: the client would
+ * encode them a second time.
  *
  * @throws AppError `configuration_missing` (503) without MARKETPLACE_DB_URL and SUPABASE_DB_URL.
  */
@@ -27,6 +27,19 @@ export async function closeDb(): Promise<void> {
   const closing = client;
   client = undefined;
   await closing?.end({ timeout: 2 });
+}
+
+/**
+ * A value as JSON that Postgres takes: its text holds no NUL and only whole characters, while what
+ * providers and workflows send may.
+ */
+export function toJsonText(value: unknown): string {
+  return JSON.stringify(value, (_key, part) => typeof part === "string" ? cleanText(part) : part);
+}
+
+/** A text that Postgres takes. */
+export function cleanText(text: string): string {
+  return text.replaceAll("\0", "").toWellFormed();
 }
 
 function databaseUrl(): string {

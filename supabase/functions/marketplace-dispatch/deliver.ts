@@ -230,8 +230,8 @@ async function refusePrivateAddress(url: string, workflow: string): Promise<void
 }
 
 /**
- * The beginning of an answer as text that the database can keep: capped, the job's token taken out,
- * without NUL and lone surrogates. An answer that streams on is cut off.
+ * The beginning of an answer as text, capped, the job's token taken out. An answer that streams on is
+ * cut off.
  */
 async function beginningOf(
   response: Response,
@@ -260,6 +260,5 @@ async function beginningOf(
     clearTimeout(timer);
     void reader.cancel().catch(() => {});
   }
-  const kept = text.replaceAll(token, "[token]").slice(0, KEPT_CHARACTERS);
-  return kept.replaceAll("\u0000", "").toWellFormed() || null;
+  return text.replaceAll(token, "[token]").slice(0, KEPT_CHARACTERS) || null;
 }

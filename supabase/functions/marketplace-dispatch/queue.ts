@@ -1,6 +1,6 @@
 /** The queue as the dispatcher sees it: the database's functions, typed. */
 import { z } from "zod";
-import type { Sql } from "../_shared/db.ts";
+import { type Sql, toJsonText } from "../_shared/db.ts";
 
 /** What the dispatcher needs to know that only the database keeps (in Vault). */
 export const DispatchSettings = z.object({
@@ -102,7 +102,7 @@ export async function recordDispatches(
   sql: Sql,
   results: DispatchResult[],
 ): Promise<void> {
-  await sql`select marketplace.record_dispatches(${JSON.stringify(results)}::text::jsonb)`;
+  await sql`select marketplace.record_dispatches(${toJsonText(results)}::text::jsonb)`;
 }
 
 /** Says that this dispatcher looks by itself for so many milliseconds; 0 = not any more. */

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { waitUntil } from "../_shared/background.ts";
-import { db, type Sql } from "../_shared/db.ts";
+import { db, type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError, toAppError } from "../_shared/errors.ts";
 import {
   adoptCorrelation,
@@ -181,6 +181,6 @@ function asProviderError(error: AppError): AppError {
 
 function logExecution(sql: Sql, execution: Record<string, unknown>): void {
   waitUntil((async () => {
-    await sql`select marketplace.log_execution(${JSON.stringify(execution)}::text::jsonb)`;
+    await sql`select marketplace.log_execution(${toJsonText(execution)}::text::jsonb)`;
   })());
 }

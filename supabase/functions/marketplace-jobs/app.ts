@@ -7,7 +7,7 @@
 import type { Context } from "hono";
 import { z } from "zod";
 import { waitUntil } from "../_shared/background.ts";
-import { db, type Sql } from "../_shared/db.ts";
+import { cleanText, db, type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import {
   adoptCorrelation,
@@ -105,7 +105,7 @@ app.post("/:id/complete", async (c) => {
   const [row] = await db()`
     select marketplace.complete_job(
       ${context.job.id}, ${requireLease(context)},
-      ${JSON.stringify(summary === undefined ? {} : { summary })}::text::jsonb
+      ${toJsonText(summary === undefined ? {} : { summary })}::text::jsonb
     ) as result
   `;
   ringForNext(db());
@@ -117,7 +117,9 @@ app.post("/:id/fail", async (c) => {
   const { code, message, retryable } = await readJson(c.req.raw, FailRequest);
   const [row] = await db()`
     select marketplace.fail_job(
-      ${context.job.id}, ${requireLease(context)}, ${code}, ${message ?? null}, ${retryable}
+      ${context.job.id}, ${requireLease(context)}, ${cleanText(code)}, ${
+    message ? cleanText(message) : null
+  }, ${retryable}
     ) as result
   `;
   ringForNext(db());

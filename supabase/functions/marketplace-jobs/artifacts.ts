@@ -1,5 +1,5 @@
 /** Changes to artifact rows, under a lease. */
-import type { Sql } from "../_shared/db.ts";
+import { type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import type { Artifact, JobContext } from "../_shared/jobs/context.ts";
 import { requireLease } from "../_shared/jobs/context.ts";
@@ -30,7 +30,7 @@ export async function updateArtifact(
   const [row] = await sql<{ artifact: Artifact }[]>`
     select to_jsonb(a) as artifact
     from marketplace.update_artifact(
-      ${context.job.id}, ${requireLease(context)}, ${id}, ${JSON.stringify(changes)}::text::jsonb
+      ${context.job.id}, ${requireLease(context)}, ${id}, ${toJsonText(changes)}::text::jsonb
     ) as a
   `;
   return row!.artifact;

@@ -1,5 +1,5 @@
 /** Planning: what the source offers, what the rule wants of it, and where that goes. */
-import type { Sql } from "../_shared/db.ts";
+import { type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import {
   type Artifact,
@@ -40,7 +40,7 @@ export async function planJob(sql: Sql, context: JobContext): Promise<Artifact[]
   const rows = await sql<{ artifact: Artifact }[]>`
     select to_jsonb(a) as artifact
     from marketplace.plan_artifacts(
-      ${context.job.id}, ${leaseId}, ${JSON.stringify(planned)}::text::jsonb
+      ${context.job.id}, ${leaseId}, ${toJsonText(planned)}::text::jsonb
     ) as a
   `;
   return rows.map(({ artifact }) => artifact);

@@ -296,7 +296,7 @@ Deno.test("a workflow reads its job, and no URL or secret with it", async () => 
 Deno.test("a job that reports failure is retried, or dead if that cannot help", async () => {
   const lane = await makeTransferLane(sql, sink, { kind: "aws_s3" });
   const first = await startJob(sql, sink, lane, []);
-  const retried = await first.call("fail", { code: "download_failed", message: "no route" });
+  const retried = await first.call("fail", { code: "download_failed", message: "no\u0000 route" });
   assert.deepEqual(retried.body, { status: "pending" });
   await sink.received(lane.path, 2);
   const second = new Workflow(sink.job(lane.path));
@@ -319,7 +319,7 @@ Deno.test("an artifact that the workflow gives up is failed with its reason", as
     artifact_id: id,
     status: "failed",
     error_code: "upload_failed",
-    error_message: "the connection was cut",
+    error_message: "the connection was cut\u0000",
   });
   assert.deepEqual(body, {
     id,

@@ -41,16 +41,18 @@ export async function accessToken(
 ): Promise<string> {
   const fixed = integration.credentials.api_token ?? environmentToken(integration);
   if (fixed) return fixed;
-  const cached = cache.get(integration.id);
+  // Another grant is another token: what was fetched for the former one ends here.
+  const key = `${integration.id} ${refreshToken(integration)}`;
+  const cached = cache.get(key);
   if (cached && cached.renewAt > Date.now() && cached.token !== refused) return cached.token;
   // One refresh at a time; whoever comes meanwhile waits for it.
-  let pending = refreshing.get(integration.id);
+  let pending = refreshing.get(key);
   if (!pending) {
-    pending = refresh(integration, role).finally(() => refreshing.delete(integration.id));
-    refreshing.set(integration.id, pending);
+    pending = refresh(integration, role).finally(() => refreshing.delete(key));
+    refreshing.set(key, pending);
   }
   const fresh = await pending;
-  cache.set(integration.id, fresh);
+  cache.set(key, fresh);
   return fresh.token;
 }
 
