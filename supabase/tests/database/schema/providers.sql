@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(18);
+select plan(19);
 
 -- given a provider
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -19,7 +19,8 @@ insert into refusal values
   ('auth_type = ''magic''', 'providers_auth_type_check', 'an auth scheme is one that we know'),
   ('auth_config = ''1''', 'providers_auth_config_check', 'auth settings are an object'),
   ('request_headers = ''[]''', 'providers_request_headers_check', 'so are headers'),
-  ('rate_limit = ''null''', 'providers_rate_limit_check', 'so is what is known of rate limits');
+  ('rate_limit = ''null''', 'providers_rate_limit_check', 'so is what is known of rate limits'),
+  ('response_errors = ''[]''', 'providers_response_errors_check', 'so is how a failure looks');
 select throws_ok(
   format('update marketplace.providers set %s where slug = ''acme''', change),
   '23514', format('new row for relation "providers" violates check constraint "%s"', check_name), rule
