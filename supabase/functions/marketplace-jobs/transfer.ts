@@ -127,6 +127,8 @@ export async function takeReport(
 ): Promise<ArtifactOutcome> {
   const artifact = findArtifact(context, report.artifact_id);
   if (report.status === "failed") {
+    // Failed already: a ticket was refused, and what we wrote then is the better reason.
+    if (artifact.status === "failed") return outcome(artifact);
     const failed = await updateArtifact(sql, context, {
       id: artifact.id,
       changes: {

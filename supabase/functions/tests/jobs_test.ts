@@ -340,6 +340,13 @@ Deno.test("no ticket for what cannot be transferred: the artifact says why", asy
   assert.equal(refused.body.error.details.retryable, false);
   const [row] = await artifactRows(workflow.job.id);
   assert.deepEqual([row!.status, row!.error_code], ["failed", "source_unauthorized"]);
+  // The workflow knows less about it than we do.
+  const given = await workflow.call("artifacts", {
+    artifact_id: id,
+    status: "failed",
+    error_code: "ticket_refused",
+  });
+  assert.equal(given.body.error_code, "source_unauthorized");
   // With the right token the same artifact goes on.
   await sql`
     select marketplace.set_integration_secret(${lane.integrationSlug}, 'api_token', 'sandbox-github-token')
