@@ -15,7 +15,8 @@ import {
 } from "../_shared/http.ts";
 import { createLogger } from "../_shared/logger.ts";
 import { Doorbell, drain, type DrainReport } from "./drain.ts";
-import { type DispatchSettings, readSettings, ringIfDue } from "./queue.ts";
+import { OPENMETRICS, renderMetrics } from "./metrics.ts";
+import { type DispatchSettings, readMetrics, readSettings, ringIfDue } from "./queue.ts";
 
 const SETTINGS_MS = 60_000;
 const SETTINGS_REREAD_MS = 1_000;
@@ -28,6 +29,12 @@ app.get("/health", async (c) => {
   return c.json({ ...row?.health, draining: current !== undefined });
 });
 app.all("/health", methodNotAllowed("GET"));
+
+app.get("/metrics", async (c) => {
+  await authorize(bearerToken(c.req.raw));
+  return c.body(renderMetrics(await readMetrics(db())), 200, { "content-type": OPENMETRICS });
+});
+app.all("/metrics", methodNotAllowed("GET"));
 
 app.post("/", async (c) => {
   const settings = await authorize(bearerToken(c.req.raw));

@@ -1,6 +1,7 @@
 /** The queue as the dispatcher sees it: the database's functions, typed. */
 import { z } from "zod";
 import { type Sql, toJsonText } from "../_shared/db.ts";
+import type { Metric } from "./metrics.ts";
 
 /** What the dispatcher needs to know that only the database keeps (in Vault). */
 export const DispatchSettings = z.object({
@@ -116,4 +117,9 @@ export async function ringIfDue(sql: Sql): Promise<boolean> {
     { rung: boolean }[]
   >`select marketplace.sweep() is not null as rung`;
   return row?.rung ?? false;
+}
+
+/** The queue's figures. */
+export async function readMetrics(sql: Sql): Promise<Metric[]> {
+  return await sql<Metric[]>`select name, kind, help, labels, value from marketplace.metrics()`;
 }
