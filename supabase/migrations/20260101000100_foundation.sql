@@ -209,6 +209,8 @@ begin
   join pg_catalog.pg_attribute as a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
   where p.partrelid = format('marketplace.%I', p_table)::regclass;
 
+  -- attaching locks it anyway; from here on no row of the day can slip in behind us
+  execute format('lock table marketplace.%I in access exclusive mode', v_default);
   execute format(
     'select exists (select from marketplace.%I where %I >= %L and %I < %L)',
     v_default, v_column, (p_day::timestamp at time zone 'UTC'), v_column, ((p_day + 1)::timestamp at time zone 'UTC')

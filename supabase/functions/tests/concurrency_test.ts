@@ -280,3 +280,39 @@ Deno.test("a secret that is rotated while deliveries come in leaves none of them
   assert.equal(outcomes.flat().length, 45);
   assert.ok(outcomes.flat().every((outcome) => ["stored", "stale_config"].includes(outcome)));
 });
+
+Deno.test("a partition that is made while rows of its day come in loses none of them", async () => {
+  const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
+  for (let round = 1; round <= 5; round++) {
+    const day = `2099-01-0${round}`;
+    let made = false;
+    const stored = await atOnce(4, async (connection, index) => {
+      if (index === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await connection`select marketplace._make_partition('webhook_events', ${day})`;
+        made = true;
+        return 0;
+      }
+      let count = 0;
+      for (let n = 0; !made && n < 2000; n++) {
+        await connection`
+          insert into marketplace.webhook_events
+            (organization_id, integration_id, provider, event_type, dedupe_key, created_at, processed, processed_at)
+          select organization_id, id, provider, 'stray', '', ${day}::timestamptz + interval '1 hour', true, now()
+          from marketplace.integrations where id = ${lane.integrationId}
+        `.then(() => count++, (error) => {
+          // Postgres refuses whoever has waited for the default partition meanwhile: not stored, and told so.
+          if (!sqlState("23514")(error)) throw error;
+        });
+      }
+      return count;
+    });
+    const partition = `webhook_events_${day.replaceAll("-", "")}`;
+    const [{ count }] = await sql<[{ count: number }]>`
+      select count(*)::int from marketplace.${sql(partition)}
+      where integration_id = ${lane.integrationId}
+    `;
+    assert.equal(count, stored.reduce((sum, some) => sum + some));
+    await sql`drop table marketplace.${sql(partition)}`;
+  }
+});
