@@ -18,6 +18,8 @@ create table marketplace.webhook_events (
   processed_at timestamptz, -- null: not routed yet
   job_count int not null default 0,
   absorbed_by uuid, -- null: it made jobs of its own, or none
+  receive_ms real, -- null: not measured
+  verify_ms real, -- null: not measured
   primary key (id, created_at),
   constraint webhook_events_processed_check check (processed = (processed_at is not null))
 ) partition by range (created_at);
@@ -29,6 +31,8 @@ comment on column marketplace.webhook_events.resource_path is
   'What the event is about, for rules: refs/heads/<branch>, objects/<key>, files/<…>; ending in "/" it is a collection whose members are found later.';
 comment on column marketplace.webhook_events.correlation_id is
   'Joins everything that follows; also the trace id of the W3C traceparent sent along.';
+comment on column marketplace.webhook_events.receive_ms is 'How long the body took to arrive, in milliseconds.';
+comment on column marketplace.webhook_events.verify_ms is 'From the body''s last byte to the verdict, in milliseconds.';
 comment on column marketplace.webhook_events.absorbed_by is
   'sync_jobs.id of a waiting job that took this event in instead of a job of its own being made (rules that absorb).';
 comment on column marketplace.webhook_events.processed is 'Routed: the rules have been applied and the jobs made.';
@@ -132,7 +136,9 @@ create function marketplace.ingest_events(
   p_accounts text[],
   p_occurred_at timestamptz[],
   p_headers text[],
-  p_payloads text[]
+  p_payloads text[],
+  p_receive_ms real[] default null,
+  p_verify_ms real[] default null
 )
 returns table (ordinal int, outcome text, event_id uuid, correlation_id uuid)
 language sql
@@ -144,16 +150,19 @@ as $$
   delivery as (
     select
       d.ordinality::int as ordinal, d.integration_id, d.dedupe_key, d.event_type, d.resource_path,
-      d.account, d.occurred_at, d.headers, d.payload, i.organization_id, i.provider,
+      d.account, d.occurred_at, d.headers, d.payload, d.receive_ms, d.verify_ms, i.organization_id, i.provider,
       marketplace.uuid_v7() as event_id, gen_random_uuid() as correlation_id,
       (i.config_version = d.version and i.status <> 'inactive') is true as is_current,
-      row_number() over (partition by d.integration_id, d.dedupe_key order by d.ordinality) as copy
+      -- of copies in one batch the first that is verified with today's settings counts
+      row_number() over (
+        partition by d.integration_id, d.dedupe_key, (i.config_version = d.version) is true order by d.ordinality
+      ) as copy
     from unnest(
       p_integration_ids, p_versions, p_dedupe_keys, p_event_types, p_resource_paths,
-      p_accounts, p_occurred_at, p_headers, p_payloads
+      p_accounts, p_occurred_at, p_headers, p_payloads, p_receive_ms, p_verify_ms
     ) with ordinality as d (
       integration_id, version, dedupe_key, event_type, resource_path,
-      account, occurred_at, headers, payload, ordinality
+      account, occurred_at, headers, payload, receive_ms, verify_ms, ordinality
     )
     left join marketplace.integrations as i on i.id = d.integration_id
   ),
@@ -171,11 +180,12 @@ as $$
   stored as (
     insert into marketplace.webhook_events (
       id, organization_id, integration_id, provider, event_type, resource_path, account,
-      dedupe_key, occurred_at, headers, payload, correlation_id
+      dedupe_key, occurred_at, headers, payload, correlation_id, receive_ms, verify_ms
     )
     select
       d.event_id, d.organization_id, d.integration_id, d.provider, d.event_type, d.resource_path, d.account,
-      d.dedupe_key, d.occurred_at, d.headers::jsonb, d.payload::jsonb, d.correlation_id
+      d.dedupe_key, d.occurred_at, d.headers::jsonb, d.payload::jsonb, d.correlation_id,
+      d.receive_ms, d.verify_ms
     from delivery as d
     join claimed as c on c.event_id = d.event_id
   )
@@ -192,7 +202,7 @@ as $$
   left join claimed as c on c.integration_id = d.integration_id and c.dedupe_key = d.dedupe_key
   order by d.ordinal
 $$;
-comment on function marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[]) is
+comment on function marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[], real[], real[]) is
   'Stores verified deliveries once each, in one statement: stored, duplicate (with the first one''s event), or stale_config (verify again).';
 
 create function marketplace.count_rejections(p_rows jsonb)
@@ -231,6 +241,6 @@ grant select, insert, update, delete on
 to service_role;
 grant execute on function
   marketplace.webhook_config(text, text),
-  marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[]),
+  marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[], real[], real[]),
   marketplace.count_rejections(jsonb)
 to service_role;

@@ -94,6 +94,7 @@ as $$
   from marketplace.integration_secrets as s
   join marketplace.integrations as i on i.id = s.integration_id
   where s.valid_until between now() and now() + interval '7 days'
+    and s.purpose not like 'offered\_webhook\_%'
     and not exists (
       select from marketplace.integration_secrets as o
       where o.integration_id = s.integration_id and o.purpose = s.purpose
