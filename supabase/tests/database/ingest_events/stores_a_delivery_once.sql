@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(11);
+select plan(12);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -87,6 +87,16 @@ select results_eq(
 select is(
   (select count(*) from marketplace.webhook_events where integration_id = (select id from integration))::int, 2,
   'two deliveries, two events'
+);
+
+-- when copies of one delivery were verified before and after a change of the configuration
+select is(
+  (select array_agg(o.outcome order by o.ordinal) from integration as i, marketplace.ingest_events(
+    array[i.id, i.id, i.id], array[i.config_version - 1, i.config_version, i.config_version], array['delivery-4', 'delivery-4', 'delivery-4'],
+    array['t', 't', 't'], array['', '', ''], array[null, null, null]::text[], array[null, null, null]::timestamptz[],
+    array['{}', '{}', '{}'], array['{}', '{}', '{}']
+  ) as o),
+  '{stale_config,stored,duplicate}', 'the first that was verified after it is stored'
 );
 
 select * from finish();

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(19);
+select plan(20);
 
 -- given an empty queue, and an alert by its name
 delete from marketplace.sync_jobs;
@@ -64,6 +64,8 @@ where integration_id = (select id from marketplace.integrations where slug = 'ac
 select is(pg_temp.alerts('acme-files'), 'warning secret_expiring', 'a secret that ends without a successor');
 do $$ begin perform marketplace.rotate_integration_secret('acme-files', 'webhook', 'y'); end $$;
 select is(pg_temp.alerts('acme-files'), null, 'not one that has a successor');
+do $$ begin perform marketplace.offer_webhook_secret(id, 'z') from marketplace.integrations where slug = 'acme-backup'; end $$;
+select is(pg_temp.alerts('acme-backup'), null, 'nor one that was only offered');
 insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id, status)
 select id, gen_random_uuid(), 'reauthorization_required' from marketplace.integrations where slug = 'acme-files';
 select is(pg_temp.alerts('acme-files'), 'warning reauthorization_required', 'a grant that was refused');
