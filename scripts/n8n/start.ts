@@ -1,7 +1,7 @@
 /** Runs the installed n8n on loopback, with the committed workflows published in it. */
 import { createHash, randomBytes } from "node:crypto";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ensureDatabase } from "./database.ts";
 import { IMPORT_SCOPES, importWorkflows, readWorkflows, type WorkflowFile } from "./import.ts";
 import { defaultToolsDir, type Installation, installN8n } from "./install.ts";
@@ -87,11 +87,16 @@ export async function startN8n(options: StartOptions): Promise<N8n> {
   const database = lap();
 
   const url = `http://127.0.0.1:${port}`;
-  const runner = new Runner(folder, installation, environment(options, secrets, workflows), {
-    ports: [port, options.brokerPort],
-    logFile: join(home, "logs", "n8n.log"),
-    onExit: options.onExit,
-  });
+  const runner = new Runner(
+    folder,
+    installation,
+    environment(options, installation, secrets, workflows),
+    {
+      ports: [port, options.brokerPort],
+      logFile: join(home, "logs", "n8n.log"),
+      onExit: options.onExit,
+    },
+  );
   try {
     await runner.start();
     await untilReady(url, runner, signal);
@@ -207,12 +212,13 @@ class Runner {
 /** Everything n8n reads from its environment; nothing of ours is inherited but paths and proxies. */
 function environment(
   options: StartOptions,
+  installation: Installation,
   secrets: Secrets,
   workflows: WorkflowFile[],
 ): Record<string, string> {
   const database = new URL(options.dbUrl);
   const inherited = Object.entries(Deno.env.toObject()).filter(([name]) =>
-    /^(PATH|HOME|LANG|LC_ALL|TZ|TMPDIR|NODE_EXTRA_CA_CERTS|(HTTPS?|NO)_PROXY)$/i.test(name)
+    /^(HOME|LANG|LC_ALL|TZ|TMPDIR|NODE_EXTRA_CA_CERTS|(HTTPS?|NO)_PROXY)$/i.test(name)
   );
   // A task runner (125 MB) only serves Code nodes; "external" means that n8n starts none.
   const usesCode = workflows.some((workflow) =>
@@ -220,6 +226,8 @@ function environment(
   );
   return {
     ...Object.fromEntries(inherited),
+    // The task runner is started as "node": it must be the one n8n was installed with.
+    PATH: `${dirname(installation.node)}:${Deno.env.get("PATH") ?? "/usr/bin:/bin"}`,
     N8N_USER_FOLDER: join(options.home, "n8n"),
     N8N_ENCRYPTION_KEY: secrets.encryptionKey,
     N8N_LISTEN_ADDRESS: "127.0.0.1",

@@ -34,7 +34,7 @@ Deno.test("github-artifacts-mirror", async (t) => {
     return response.status;
   }
   /** Dispatches a run and waits until the workflow has made its last call. */
-  async function dispatch(run: Run, last = run.notify ? "execute" : "complete"): Promise<Call[]> {
+  async function dispatch(run: Run, last = "complete"): Promise<Call[]> {
     const job = stub.add(run);
     const body = JSON.stringify(job.dispatch);
     assert.equal(await post(body, sign(job.id, body)), 202);
@@ -73,8 +73,8 @@ Deno.test("github-artifacts-mirror", async (t) => {
         ...each(1, "s3"),
         ...each(2, "drive"),
         ...each(3, "s3"),
-        "complete",
         "execute",
+        "complete",
       ]);
       const uploads = calls.filter((call) => /^(s3|drive)\//.test(call.path));
       const reports = calls.filter((call) => call.path === "artifacts");
@@ -91,8 +91,8 @@ Deno.test("github-artifacts-mirror", async (t) => {
         });
       });
       assert.equal(uploads[1]!.headers.get("content-type"), "application/pdf");
-      assert.deepEqual(calls.at(-2)!.body, { summary: { completed: 4, failed: 0, skipped: 1 } });
-      const message = calls.at(-1)!.body as {
+      assert.deepEqual(calls.at(-1)!.body, { summary: { completed: 4, failed: 0, skipped: 1 } });
+      const message = calls.at(-2)!.body as {
         integration: string;
         action: string;
         parameters: { channel: string; text: string };
@@ -168,7 +168,7 @@ Deno.test("github-artifacts-mirror", async (t) => {
 
     await t.step("a run without artifacts is completed at once", async () => {
       const calls = await dispatch({ artifacts: [], notify: true });
-      assert.equal(paths(calls), "plan complete execute");
+      assert.equal(paths(calls), "plan complete");
       assert.deepEqual(calls[1]!.body, { summary: { completed: 0, failed: 0, skipped: 0 } });
     });
 
@@ -190,7 +190,7 @@ Deno.test("github-artifacts-mirror", async (t) => {
         const calls = await dispatch({
           artifacts: [artifact("first"), artifact("second", { fail }), artifact("third")],
           notify: true,
-        }, "complete");
+        });
         const reports = calls.filter((call) => call.path === "artifacts").map((call) => call.body);
         assert.deepEqual(reports.map((report) => [report.artifact_id, report.status]), [
           ["artifact-0", "uploaded"],
@@ -223,7 +223,7 @@ Deno.test("github-artifacts-mirror", async (t) => {
     await t.step("a failing notification does not fail the sync", async () => {
       const run = { artifacts: [artifact("a")], notify: true, status: { execute: 500 } };
       const calls = await dispatch(run);
-      assert.match(paths(calls), /artifacts complete execute$/);
+      assert.match(paths(calls), /artifacts execute complete$/);
       assert.equal(
         calls.find((call) => call.path === "execute")!.headers.get("idempotency-key")?.endsWith(
           ":notify",

@@ -1,0 +1,44 @@
+/** n8n's own validator behind the linter; it needs the installation that an n8n (N8N_URL) runs on. */
+import assert from "node:assert/strict";
+import { lintWorkflow, validateWithN8n } from "../../lint_workflows.ts";
+import { defaultToolsDir, installN8n, WORKFLOWS_DIR } from "../mod.ts";
+
+const slug = "github-artifacts-mirror";
+const sound = await Deno.readTextFile(`${WORKFLOWS_DIR}/${slug}.json`);
+
+// deno-lint-ignore no-explicit-any -- faults are planted anywhere in it
+type Plant = (workflow: any, nodes: Record<string, any>) => void;
+const faults: [rule: string, what: string, plant: Plant][] = [
+  ["parameter", "a value that is none of the choices", (_, n) => {
+    n["Hash with MD5"].parameters.type = "MD6";
+  }],
+  ["parameter", "a parameter that the node does not have", (_, n) => {
+    n["Hash with MD5"].parameters.algorithm = "MD5";
+  }],
+  ["parameter", "a parameter that the others hide", (_, n) => {
+    n["Finish the run"].parameters.binaryPropertyName = "data";
+  }],
+  ["parameter", "a missing parameter", (_, n) => delete n["Download the artifact"].parameters.url],
+  ["credential", "a missing credential", (_, n) => delete n["Compute the signature"].credentials],
+  ["structure", "a position that is none", (_, n) => n["Finish the run"].position = [1]],
+  ["structure", "a link to no node", (w) => {
+    w.connections["Read the job"].main[0][0].node = "Nobody";
+  }],
+];
+
+Deno.test("n8n's validator", async (t) => {
+  const n8n = await installN8n({ toolsDir: defaultToolsDir(), log: console.error });
+  await t.step("finds nothing in the committed workflow", async () => {
+    assert.deepEqual(lintWorkflow(slug, sound), []);
+    assert.deepEqual(await validateWithN8n(n8n, [{ slug, text: sound }]), []);
+  });
+  for (const [rule, what, plant] of faults) {
+    await t.step(`finds ${what} (${rule})`, async () => {
+      const workflow = JSON.parse(sound);
+      // deno-lint-ignore no-explicit-any -- see Plant
+      plant(workflow, Object.fromEntries(workflow.nodes.map((each: any) => [each.name, each])));
+      const findings = await validateWithN8n(n8n, [{ slug, text: JSON.stringify(workflow) }]);
+      assert.deepEqual([...new Set(findings.map((finding) => finding.rule))], [rule]);
+    });
+  }
+});
