@@ -73,7 +73,7 @@ export function signingKeyText(secret: string): string {
     throw new Error(
       "The dispatch signing secret must be whsec_ and the base64 of at least 24 printable ASCII " +
         "characters, because n8n keeps keys as text. Make one with: " +
-        `echo "whsec_$(openssl rand -hex 24 | tr -d '\\n' | base64 -w0)"`,
+        `echo "whsec_$(openssl rand -hex 24 | tr -d '\\n' | openssl base64 -A)"`,
     );
   }
   return text;
