@@ -48,13 +48,17 @@ begin
   perform marketplace.update_artifact(s.job_id, s.lease_id, a.id, '{"status": "completed", "destination_size_bytes": 3, "destination_checksum": "md5:1"}') from second as s, artifact as a where a.name = 'a';
   perform marketplace.log_execution(jsonb_build_object('job_id', s.job_id, 'integration_id', i.id, 'action', 'chat.postMessage', 'outcome', 'succeeded', 'status_code', 200, 'duration_ms', 7))
   from second as s, marketplace.integrations as i where i.slug = 'acme-backup';
+  perform marketplace.log_execution(jsonb_build_object('job_id', s.job_id, 'integration_id', i.id, 'action', 'files.get', 'outcome', 'succeeded', 'status_code', 200, 'duration_ms', 8))
+  from second as s, marketplace.integrations as i where i.slug = 'acme-files';
   perform marketplace.complete_job(job_id, lease_id) from second;
 end
 $$;
 
+update marketplace.sync_rules set notify_integration_id = destination_integration_id where name = 'Acme mirror';
+
 -- and that each step took its time
 create temp table started as select now() - interval '12 seconds' as at;
-update marketplace.webhook_events as e set created_at = s.at, processed = true, processed_at = s.at + interval '1 s', job_count = 1
+update marketplace.webhook_events as e set created_at = s.at, receive_ms = 20, verify_ms = 5, processed = true, processed_at = s.at + interval '1 s', job_count = 1
 from started as s, job as j where e.id = j.event_id;
 update marketplace.sync_jobs as j set event_created_at = s.at, created_at = s.at + interval '1 s', finished_at = s.at + interval '30 s' from started as s, held as h where j.id = h.job_id;
 update marketplace.sync_job_attempts as a
@@ -72,6 +76,8 @@ create temp table story as select row_number() over () as n, t.* from job as j, 
 select results_eq(
   'select extract(epoch from t.at - s.at)::numeric(5, 3), t.stage, t.subject from story as t, started as s order by t.n',
   $$ values
+    (-0.025, 'received', 'file.added'),
+    (-0.005, 'verified', 'file.added'),
     (0.000, 'stored', 'file.added'),
     (1.000, 'routed', 'file.added'),
     (2.000, 'claimed', 'acme-run'),
@@ -80,21 +86,22 @@ select results_eq(
     (10.005, 'dispatched', 'acme-run'),
     (12.000, 'planned', 'a'),
     (12.000, 'skipped', 'b'),
-    (20.000, 'verified', 'a'),
-    (25.000, 'executed', 'chat.postMessage'),
+    (20.000, 'copied', 'a'),
+    (25.000, 'notified', 'chat.postMessage'),
+    (25.000, 'executed', 'files.get'),
     (30.000, 'reported', 'acme-run'),
     (30.000, 'completed', 'Acme mirror') $$,
   'from the delivery to the verified copy, in order, failures included'
 );
 select results_eq(
-  $$ select stage, duration_ms from story where stage in ('routed', 'lease_lost', 'dispatched', 'verified', 'executed', 'completed') order by n $$,
-  $$ values ('routed', 1000.0), ('lease_lost', 7000.0), ('dispatched', 5.0), ('verified', 7000.0), ('executed', 7.0), ('completed', 29000.0) $$,
+  $$ select stage, duration_ms from story where stage in ('received', 'verified', 'routed', 'lease_lost', 'dispatched', 'copied', 'notified', 'completed') order by n $$,
+  $$ values ('received', 20.0), ('verified', 5.0), ('routed', 1000.0), ('lease_lost', 7000.0), ('dispatched', 5.0), ('copied', 7000.0), ('notified', 7.0), ('completed', 29000.0) $$,
   'with how long each step took'
 );
 select is((select detail - 'event_id' from story where stage = 'stored'),
   '{"provider": "acme", "delivery": "1", "account": null, "resource_path": "files/a.txt"}', 'what was delivered'
 );
-select is((select detail - 'job_id' from story where stage = 'verified'),
+select is((select detail - 'job_id' from story where stage = 'copied'),
   '{"destination": "acme-backup", "path": "x/a", "size_bytes": 3, "checksum": "md5:1"}', 'what was copied where, and its proof'
 );
 select is((select detail ->> 'error' from story where stage = 'skipped'), 'expired', 'why something was not');
