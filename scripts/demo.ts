@@ -33,7 +33,7 @@ The first run fetches n8n (about a minute and 2 GB, kept in .local/tools).
 
 Exits 0 only if every copy is byte-identical to its source.
 
-MARKETPLACE_PORT   base port (default: the first free one from 54960)
+MARKETPLACE_PORT   base port (default: a free one)
 MARKETPLACE_HOME   state folder, emptied first (default .local/demo)
 `;
 
@@ -171,11 +171,9 @@ async function play(
       shown.add(key);
       say(describeStep(step, steps[0]!.at));
     }
-    // Slack is told after a job is done: wait for that note too.
-    const told = steps.filter(({ stage }) => stage.startsWith("execut")).length;
     const ended = jobs.length === DESTINATIONS.length &&
       jobs.every(({ status }) => status !== "pending" && status !== "running");
-    if (ended && (told >= jobs.filter(({ status }) => status === "completed").length)) break;
+    if (ended) break;
     if (Date.now() > deadline) {
       throw new Error(
         `The jobs were not done after ${TIMEOUT_MS / 1000} s: ${JSON.stringify(jobs)}. ` +
@@ -219,7 +217,8 @@ async function play(
     })),
   };
 
-  say(`\n  ${paint.bold("compared at the destinations")}`);
+  const folder = compared[0]?.path?.split("/").slice(0, -1).join("/") ?? "";
+  say(`\n  ${paint.bold("compared at the destinations")}  ${paint.dim(folder)}`);
   for (const copy of compared) {
     say(
       `  ${copy.identical ? paint.green("identical") : paint.red("different")}  ` +

@@ -13,7 +13,7 @@ machine's loopback address, and runs until Ctrl-C or "deno task stop".
   --no-n8n     without n8n
   --isolated   each function in a Worker of its own, as hosted isolates them
 
-MARKETPLACE_PORT   base port (default 54960; the five above it are used too)
+MARKETPLACE_PORT   base port (default 24960; the five above it are used too)
 MARKETPLACE_HOME   state folder (default .local); its file "env" says how to reach everything
 MARKETPLACE_TOOLS  folder of shared downloads (default .local/tools)
 `;

@@ -55,6 +55,7 @@ export async function prepareMirror({ sql, env, sandbox }: Stage): Promise<void>
       region: need(env, "SANDBOX_S3_REGION"),
       bucket: BUCKET,
       force_path_style: true,
+      checksum: "sha256",
     }],
     ["slack", "Slack", "slack", "communication", {
       api_base: need(env, "SANDBOX_SLACK_URL"),

@@ -28,7 +28,7 @@ export function bytes(count: number): string {
   return `${(count / 1e9).toFixed(2)} GB`;
 }
 
-const GOOD = new Set(["verified", "completed", "executed"]);
+const GOOD = new Set(["verified", "copied", "notified", "completed"]);
 const BAD = /fail|lost|dead/;
 
 /**
@@ -50,9 +50,12 @@ export function describeStep(step: Step, since: Date): string {
 }
 
 function about({ stage, detail, duration_ms }: Step): string {
-  const took = duration_ms === null ? "" : `in ${Math.round(duration_ms)} ms`;
-  const where = [detail.destination, detail.path].filter(Boolean).join(":");
+  const took = duration_ms === null ? "" : `in ${milliseconds(duration_ms)}`;
+  const size = bytes(Number(detail.size_bytes ?? 0));
   switch (stage) {
+    case "received":
+    case "verified":
+      return took;
     case "stored":
       return `delivery ${detail.delivery}`;
     case "routed":
@@ -62,19 +65,27 @@ function about({ stage, detail, duration_ms }: Step): string {
     case "dispatched":
       return `n8n answered ${detail.status} ${took}`;
     case "planned":
-      return `${where} ${bytes(Number(detail.size_bytes ?? 0))}`;
-    case "verified":
-      return `${where} ${bytes(Number(detail.size_bytes ?? 0))} ${
-        String(detail.checksum).slice(0, 19)
-      }… ${took}`;
-    case "executed":
+      return `to ${detail.destination}, ${size}`;
+    case "copied":
+      return `to ${detail.destination}, ${size}, ${fingerprint(detail.checksum)} ${took}`;
+    case "notified":
       return `${detail.integration} ${took}`;
     case "completed":
     case "reported":
       return `job ${short(detail.job_id)} ${took}`;
     default:
-      return [detail.error_code, detail.error, where, took].filter(Boolean).join(" ");
+      return [detail.error_code, detail.error, detail.destination, took].filter(Boolean).join(" ");
   }
+}
+
+function milliseconds(count: number): string {
+  return count < 10 ? `${count.toFixed(1)} ms` : `${Math.round(count)} ms`;
+}
+
+/** `sha256:1a2b…` shortened to what an eye compares. */
+function fingerprint(checksum: string | number | null | undefined): string {
+  const [algorithm, digest = ""] = String(checksum).split(":");
+  return `${algorithm} ${digest.slice(0, 12)}…`;
 }
 
 function short(id: string | number | null | undefined): string {

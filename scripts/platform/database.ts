@@ -26,7 +26,7 @@ export async function bootstrapDatabase(url: string): Promise<void> {
  * Tells the migrated database where its functions are, so that it can ring them. Does nothing
  * when no migration made `marketplace.configure_platform`.
  * @param url a connection of the role `postgres`
- * @param functionsUrl e.g. `http://127.0.0.1:54960/functions/v1`
+ * @param functionsUrl e.g. `http://127.0.0.1:24960/functions/v1`
  */
 export async function configurePlatform(url: string, functionsUrl: string): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });

@@ -35,6 +35,7 @@ export function stackEnvironment(
     SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: PUBLISHABLE_KEY }),
     SUPABASE_SECRET_KEYS: JSON.stringify({ default: SECRET_KEY }),
     SUPABASE_JWT_SECRET: JWT_SECRET,
+    MARKETPLACE_HOME: layout.home,
     MARKETPLACE_DB_URL: databaseUrl,
     MARKETPLACE_FUNCTIONS_URL: `${url}/functions/v1`,
     ...(parts.n8n ? { N8N_URL: at(layout.ports.n8n) } : {}),

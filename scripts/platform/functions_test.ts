@@ -39,12 +39,12 @@ Deno.test({
     withFunctions({ a: counter, b: counter, broken: "export default 1;" }, async (folder) => {
       const post = { method: "POST", body: "hello" };
       const call = async (name: string, handler = isolatedFunction(folder, name)) =>
-        (await handler(new Request(`http://127.0.0.1:54960/${name}/x?y=z`, post))).json();
+        (await handler(new Request(`http://127.0.0.1:24960/${name}/x?y=z`, post))).json();
       const a = isolatedFunction(folder, "a");
       assert.equal((await call("a", a)).count, 1);
       assert.deepEqual(await call("a", a), {
         count: 2,
-        url: "http://127.0.0.1:54960/a/x?y=z",
+        url: "http://127.0.0.1:24960/a/x?y=z",
         body: "hello",
       });
       assert.equal((await call("b")).count, 1);

@@ -28,7 +28,7 @@ export { type Layout, resolveLayout } from "./layout.ts";
 export interface StackOptions {
   /** State folder; default MARKETPLACE_HOME, else `.local` in the checkout. */
   home?: string;
-  /** Base port; default MARKETPLACE_PORT, else 54960. */
+  /** Base port; default MARKETPLACE_PORT, else 24960. */
   port?: number;
   /** Whether to start n8n (default true). */
   n8n?: boolean;

@@ -227,7 +227,9 @@ declare
   v_default_workflow_slug text;
 begin
   select * into v_source from marketplace.integrations as i where i.id = new.source_integration_id;
-  if v_source.id is null then
+  if v_source.id is null and tg_op = 'UPDATE' and new.source_integration_id = old.source_integration_id then
+    return new; -- the integration is being deleted, and the rule goes with it
+  elsif v_source.id is null then
     raise exception 'rule % has no source: integration % does not exist', quote_literal(new.name), coalesce(new.source_integration_id::text, 'null')
       using errcode = 'MK422', hint = 'Register the integration first with marketplace.register_integration(…), then use its id.';
   end if;

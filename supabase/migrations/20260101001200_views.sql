@@ -154,7 +154,8 @@ as $$
     select e.* from marketplace.webhook_events as e where e.correlation_id = p_correlation_id
   ),
   job as (
-    select j.id, j.status, j.replay_of, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule
+    select j.id, j.status, j.replay_of, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule,
+      r.notify_integration_id
     from marketplace.sync_jobs as j
     join marketplace.workflows as w on w.id = j.workflow_id
     join marketplace.sync_rules as r on r.id = j.rule_id
@@ -172,6 +173,16 @@ as $$
     where a.correlation_id = p_correlation_id
   ),
   step as (
+    select e.created_at - make_interval(secs => (coalesce(e.receive_ms, 0) + e.verify_ms)::float8 / 1000), -1, 'received', e.event_type,
+      jsonb_build_object('provider', e.provider), e.receive_ms::numeric
+    from event as e
+    where e.verify_ms is not null
+    union all
+    select e.created_at - make_interval(secs => e.verify_ms::float8 / 1000), 0, 'verified', e.event_type,
+      jsonb_build_object('provider', e.provider), e.verify_ms::numeric
+    from event as e
+    where e.verify_ms is not null
+    union all
     select e.created_at, 1, 'stored', e.event_type,
       jsonb_build_object('event_id', e.id, 'provider', e.provider, 'delivery', e.dedupe_key, 'account', e.account, 'resource_path', e.resource_path),
       null::numeric
@@ -199,7 +210,7 @@ as $$
     where a.status <> 'skipped'
     union all
     select coalesce(a.completed_at, a.updated_at), 6,
-      case a.status when 'completed' then 'verified' else a.status end, a.name,
+      case a.status when 'completed' then 'copied' else a.status end, a.name,
       jsonb_strip_nulls(jsonb_build_object(
         'job_id', a.job_id, 'destination', a.destination, 'path', a.destination_path, 'size_bytes', a.destination_size_bytes,
         'checksum', a.destination_checksum, 'error_code', a.error_code, 'error', a.error_message
@@ -208,13 +219,20 @@ as $$
     from artifact as a
     where a.status in ('completed', 'failed', 'skipped')
     union all
-    select x.created_at, 7, case x.outcome when 'succeeded' then 'executed' else 'execution_failed' end, x.action,
+    select x.created_at, 7,
+      case
+        when x.outcome = 'failed' then 'execution_failed'
+        when x.integration_id = job.notify_integration_id then 'notified'
+        else 'executed'
+      end,
+      x.action,
       jsonb_strip_nulls(jsonb_build_object(
         'job_id', x.job_id, 'integration', i.slug, 'status', x.status_code, 'error_code', x.error_code, 'error', x.error_message
       )),
       x.duration_ms
     from marketplace.execution_logs as x
     join marketplace.integrations as i on i.id = x.integration_id
+    left join job on job.id = x.job_id
     where x.correlation_id = p_correlation_id
     union all
     select a.ended_at, 8, case a.result when 'completed' then 'reported' else a.result end, a.workflow,
@@ -234,7 +252,7 @@ as $$
   order by s.at, s.rank, s.subject
 $$;
 comment on function marketplace.trace(uuid) is
-  'Everything that happened under one correlation id, in order: stored, routed, claimed, dispatched, planned, verified, executed, completed. Members see what is theirs.';
+  'Everything that happened under one correlation id, in order: received, verified, stored, routed, claimed, dispatched, planned, copied, notified, completed. Members see what is theirs.';
 
 create function marketplace.health()
 returns jsonb

@@ -17,6 +17,10 @@ export interface EventRow extends WebhookEvent {
   version: number;
   /** JSON text. */
   headers: string;
+  /** From the request's first byte to the body's last, in milliseconds. */
+  receiveMs: number;
+  /** From there to the verdict, in milliseconds. */
+  verifyMs: number;
 }
 
 /** What became of an event; ids are the first one's when it is a duplicate. */
@@ -68,7 +72,9 @@ export const databaseStore: Store = {
           ${rows.map((row) => row.account)}::text[],
           ${rows.map((row) => row.occurredAt)}::timestamptz[],
           ${rows.map((row) => row.headers)}::text[],
-          ${rows.map((row) => row.payload)}::text[]
+          ${rows.map((row) => row.payload)}::text[],
+          ${rows.map((row) => row.receiveMs)}::real[],
+          ${rows.map((row) => row.verifyMs)}::real[]
         )
         order by ordinal
       `);

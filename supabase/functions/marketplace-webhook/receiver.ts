@@ -82,9 +82,11 @@ export class Receiver {
     const { cache, bodyLimits, handshakes, store, now } = this.parts;
     const { c, path } = exchange;
     const receivedAt = now();
+    const startedMs = performance.now();
     let endpoint = await this.#endpoint(exchange);
     const { maxBodyBytes: maxBytes } = endpoint;
     const raw = await readBodyInTime(c.req.raw, { ...bodyLimits, maxBytes });
+    const readMs = performance.now();
 
     const early = await handshakes.unverified(c.req.raw, raw, endpoint);
     if (early) {
@@ -94,6 +96,7 @@ export class Receiver {
     for (let attempt = 1; attempt <= 2; attempt++) {
       const proven = await this.#verify(exchange, { endpoint, raw, receivedAt });
       endpoint = proven.endpoint;
+      const timings = { receiveMs: readMs - startedMs, verifyMs: performance.now() - readMs };
       const { webhook, integrationId, version } = endpoint;
       const delivery = this.#open(c, raw, endpoint);
       const handshake = await handshakes.verified(delivery.lookup, endpoint, proven.secret);
@@ -104,7 +107,13 @@ export class Receiver {
         : undefined;
       const events = toEvents(delivery, webhook);
       const headers = storedHeaders(c.req.raw.headers, proofHeaders(webhook.verify));
-      const rows = events.map((event) => ({ ...event, integrationId, version, headers }));
+      const rows = events.map((event) => ({
+        ...event,
+        ...timings,
+        integrationId,
+        version,
+        headers,
+      }));
       const stored = rows.length > 0 ? await store.ingest(rows) : [];
 
       if (!stored.some(({ outcome }) => outcome === "stale_config")) {

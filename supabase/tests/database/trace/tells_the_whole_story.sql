@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(7);
 
 -- given a job whose first attempt was lost and whose second one copied a file
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 do $$
 begin
@@ -33,7 +36,8 @@ begin
   update marketplace.sync_jobs set run_at = now() where id = (select job_id from held);
 end
 $$;
-create temp table second as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table second as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp table artifact as
 select p.id, p.name from second as s, marketplace.plan_artifacts(s.job_id, s.lease_id, '[
   {"source_ref": "1", "source_path": "files/a", "name": "a", "size_bytes": 3, "destination_path": "x/a"},
@@ -54,13 +58,17 @@ begin
 end
 $$;
 
-update marketplace.sync_rules set notify_integration_id = destination_integration_id where name = 'Acme mirror';
+update marketplace.sync_rules set notify_integration_id = destination_integration_id
+where name = 'Acme mirror';
 
 -- and that each step took its time
 create temp table started as select now() - interval '12 seconds' as at;
 update marketplace.webhook_events as e set created_at = s.at, receive_ms = 20, verify_ms = 5, processed = true, processed_at = s.at + interval '1 s', job_count = 1
 from started as s, job as j where e.id = j.event_id;
-update marketplace.sync_jobs as j set event_created_at = s.at, created_at = s.at + interval '1 s', finished_at = s.at + interval '30 s' from started as s, held as h where j.id = h.job_id;
+update marketplace.sync_jobs as j
+set event_created_at = s.at, created_at = s.at + interval '1 s',
+  finished_at = s.at + interval '30 s'
+from started as s, held as h where j.id = h.job_id;
 update marketplace.sync_job_attempts as a
 set started_at = s.at + case a.attempt when 1 then interval '2 s' else interval '10 s' end,
   ended_at = s.at + case a.attempt when 1 then interval '9 s' else interval '30 s' end
@@ -69,10 +77,12 @@ update marketplace.artifact_syncs as a
 set created_at = s.at + interval '12 s', started_at = s.at + interval '13 s',
   completed_at = case when a.status = 'completed' then s.at + interval '20 s' end
 from started as s, held as h where a.job_id = h.job_id;
-update marketplace.execution_logs as x set created_at = s.at + interval '25 s' from started as s, held as h where x.job_id = h.job_id;
+update marketplace.execution_logs as x set created_at = s.at + interval '25 s'
+from started as s, held as h where x.job_id = h.job_id;
 
 -- then
-create temp table story as select row_number() over () as n, t.* from job as j, marketplace.trace(j.correlation_id) as t;
+create temp table story as select row_number() over () as n, t.*
+from job as j, marketplace.trace(j.correlation_id) as t;
 select results_eq(
   'select extract(epoch from t.at - s.at)::numeric(5, 3), t.stage, t.subject from story as t, started as s order by t.n',
   $$ values
@@ -94,22 +104,35 @@ select results_eq(
   'from the delivery to the verified copy, in order, failures included'
 );
 select results_eq(
-  $$ select stage, duration_ms from story where stage in ('received', 'verified', 'routed', 'lease_lost', 'dispatched', 'copied', 'notified', 'completed') order by n $$,
-  $$ values ('received', 20.0), ('verified', 5.0), ('routed', 1000.0), ('lease_lost', 7000.0), ('dispatched', 5.0), ('copied', 7000.0), ('notified', 7.0), ('completed', 29000.0) $$,
+  $$ select stage, duration_ms from story
+       where stage in ('received', 'verified', 'routed', 'lease_lost', 'dispatched', 'copied', 'notified', 'completed')
+       order by n $$,
+  $$ values ('received', 20.0), ('verified', 5.0), ('routed', 1000.0), ('lease_lost', 7000.0),
+       ('dispatched', 5.0), ('copied', 7000.0), ('notified', 7.0), ('completed', 29000.0) $$,
   'with how long each step took'
 );
 select is((select detail - 'event_id' from story where stage = 'stored'),
-  '{"provider": "acme", "delivery": "1", "account": null, "resource_path": "files/a.txt"}', 'what was delivered'
+  '{"provider": "acme", "delivery": "1", "account": null, "resource_path": "files/a.txt"}',
+  'what was delivered'
 );
 select is((select detail - 'job_id' from story where stage = 'copied'),
-  '{"destination": "acme-backup", "path": "x/a", "size_bytes": 3, "checksum": "md5:1"}', 'what was copied where, and its proof'
+  '{"destination": "acme-backup", "path": "x/a", "size_bytes": 3, "checksum": "md5:1"}',
+  'what was copied where, and its proof'
 );
-select is((select detail ->> 'error' from story where stage = 'skipped'), 'expired', 'why something was not');
+select is(
+  (select detail ->> 'error' from story where stage = 'skipped'),
+  'expired', 'why something was not'
+);
 select is_empty(
-  $$ select 1 from story, held as h, second as s where detail::text like '%' || h.token || '%' or detail::text like '%' || s.token || '%' or detail::text like '%token%' $$,
+  $$ select 1 from story, held as h, second as s
+       where detail::text like '%' || h.token || '%' or detail::text like '%' || s.token || '%'
+       or detail::text like '%token%' $$,
   'no token is told'
 );
-select is_empty($$ select 1 from marketplace.trace('00000000-0000-4000-8000-000000000000') $$, 'an unknown id has no story');
+select is_empty(
+  $$ select 1 from marketplace.trace('00000000-0000-4000-8000-000000000000') $$,
+  'an unknown id has no story'
+);
 
 select * from finish();
 rollback;
