@@ -74,7 +74,8 @@ select results_eq(
   $spec$ select slug, health_status, last_event_at, completed_24h from (
 SELECT * FROM marketplace.v_integration_health
   ) as health $spec$,
-  $$ values ('github-actions', 'unknown', null::timestamptz, 0::bigint), ('google-drive', 'unknown', null, 0) $$,
+  $$ values ('github-actions', 'unknown', null::timestamptz, 0::bigint),
+       ('google-drive', 'unknown', null, 0) $$,
   'the health of both is unknown'
 );
 select is_empty($spec$
@@ -112,7 +113,8 @@ LIMIT 10;
 $spec$, 'then nothing is pending');
 
 -- steps 4 and 5: one artifact is copied, another cannot be
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'github-artifacts-mirror';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'github-artifacts-mirror';
 create temp table artifact as
 select p.id, p.name from held as h, marketplace.plan_artifacts(h.job_id, h.lease_id, '[
   {"source_ref": "1", "source_path": "artifacts/report", "name": "report", "size_bytes": 3, "destination_path": "CI-Artifacts/2026-01-01/CI/report.pdf"},
@@ -174,7 +176,8 @@ select results_eq(
   $spec$ select slug, health_status, last_event_at, completed_24h, failed_24h from (
 SELECT * FROM marketplace.v_integration_health
   ) as health $spec$,
-  $$ values ('github-actions', 'unknown', now(), 1::bigint, 1::bigint), ('google-drive', 'unhealthy', null, 1, 1) $$,
+  $$ values ('github-actions', 'unknown', now(), 1::bigint, 1::bigint),
+       ('google-drive', 'unhealthy', null, 1, 1) $$,
   'the health of both shows what happened'
 );
 
@@ -198,7 +201,8 @@ select is_empty(
 
 -- The other integrations that the document names
 select is_empty(
-  $$ select unnest(array['github', 'google_drive', 'aws_s3', 'slack']) except select slug from marketplace.providers $$,
+  $$ select unnest(array['github', 'google_drive', 'aws_s3', 'slack']) except select slug
+       from marketplace.providers $$,
   'their providers are in the catalogue'
 );
 select set_eq(

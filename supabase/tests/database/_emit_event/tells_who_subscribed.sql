@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(13);
 
 -- given a job that a workflow holds, and somebody who wants to know everything
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,9 +26,14 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
-do $$ begin perform marketplace.add_notification_endpoint('https://ops.example/hook', array['*']); end $$;
+do $$
+begin
+  perform marketplace.add_notification_endpoint('https://ops.example/hook', array['*']);
+end
+$$;
 create temp view told as
 select e.event_type, e.resource_path, e.payload, e.correlation_id from marketplace.webhook_events as e
 where e.provider = 'marketplace' and e.created_at = now() and not e.processed;
@@ -34,9 +41,13 @@ create function pg_temp.told() returns text[] language sql as 'select array_agg(
 
 -- when the job is completed
 do $$ begin perform marketplace.complete_job(job_id, lease_id) from held; end $$;
-select is(pg_temp.told(), (select array['sync.completed jobs/' || job_id] from held), 'a completed job is told');
+select is(
+  pg_temp.told(),
+  (select array['sync.completed jobs/' || job_id] from held), 'a completed job is told'
+);
 select results_eq(
-  $$ select correlation_id, payload ->> 'rule', payload ->> 'status', payload -> 'artifacts' from told $$,
+  $$ select correlation_id, payload ->> 'rule', payload ->> 'status', payload -> 'artifacts'
+       from told $$,
   $$ select correlation_id, 'Acme mirror', 'completed', '[]'::jsonb from job $$,
   'under its correlation id, with what it did'
 );
@@ -47,7 +58,9 @@ do $$ begin perform marketplace.route_events(); end $$;
 create temp table notification as
 select c.*, j.rule_id from marketplace.claim_jobs(1000) as c join marketplace.sync_jobs as j on j.id = c.job_id where c.endpoint = 'https://ops.example/hook';
 select results_eq(
-  $$ select body #>> '{event,type}', body #>> '{event,payload,status}', signing_secret like 'whsec\_%' from notification $$,
+  $$ select body #>> '{event,type}', body #>> '{event,payload,status}',
+       signing_secret like 'whsec\_%'
+       from notification $$,
   $$ values ('sync.completed', 'completed', true) $$,
   'it is a job like any other: sent with its payload, signed with the endpoint''s own secret'
 );
@@ -57,11 +70,15 @@ begin
   from notification;
 end
 $$;
-select results_eq('select status from marketplace.sync_jobs where id = (select job_id from notification)', array['dead'], 'a notification can fail');
+select results_eq(
+  'select status from marketplace.sync_jobs where id = (select job_id from notification)',
+  array['dead'], 'a notification can fail'
+);
 select is(pg_temp.told(), null, 'which is told to nobody: it would never end');
 
 -- when a job dies
-update marketplace.sync_jobs set status = 'pending', finished_at = null, attempt_count = 0 where id in (select job_id from held);
+update marketplace.sync_jobs set status = 'pending', finished_at = null, attempt_count = 0
+where id in (select job_id from held);
 delete from held;
 insert into held select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
 do $$
@@ -77,14 +94,20 @@ select is(
 );
 select is(
   (select payload #> '{artifacts,0}' from told where event_type = 'sync.failed'),
-  '{"name": "a", "status": "failed", "checksum": null, "error_code": "full", "size_bytes": null, "destination_path": ""}', 'with each artifact'
+  '{"name": "a", "status": "failed", "checksum": null, "error_code": "full", "size_bytes": null, "destination_path": ""}',
+  'with each artifact'
 );
 
 -- when an integration's health turns
-update marketplace.webhook_events set processed = true, processed_at = now() where provider = 'marketplace';
+update marketplace.webhook_events set processed = true, processed_at = now()
+where provider = 'marketplace';
 update marketplace.integrations set health_status = 'healthy' where slug = 'acme-backup';
 update marketplace.integrations set health_status = 'healthy' where slug = 'acme-files';
-select is(pg_temp.told(), '{integration.recovered integrations/acme-backup}', 'a recovery is told; a first good word is none');
+select is(
+  pg_temp.told(),
+  '{integration.recovered integrations/acme-backup}',
+  'a recovery is told; a first good word is none'
+);
 update marketplace.integrations set health_status = 'unhealthy' where slug = 'acme-backup';
 update marketplace.integrations set health_status = 'degraded' where slug = 'acme-backup';
 select is(
@@ -92,7 +115,8 @@ select is(
 );
 
 -- when a quota is spent
-update marketplace.webhook_events set processed = true, processed_at = now() where provider = 'marketplace';
+update marketplace.webhook_events set processed = true, processed_at = now()
+where provider = 'marketplace';
 do $$
 begin
   perform marketplace.observe_quota(id, 'core', 100, 10, now() + interval '1 hour'), marketplace.observe_quota(id, 'core', 100, 0, now() + interval '1 hour'),
@@ -100,18 +124,40 @@ begin
   from marketplace.integrations where slug = 'acme-files';
 end
 $$;
-select is(pg_temp.told(), '{quota.exceeded integrations/acme-files}', 'a spent quota is told, once a window');
+select is(
+  pg_temp.told(),
+  '{quota.exceeded integrations/acme-files}', 'a spent quota is told, once a window'
+);
 
 -- when a circuit opens
-update marketplace.webhook_events set processed = true, processed_at = now() where provider = 'marketplace';
+update marketplace.webhook_events set processed = true, processed_at = now()
+where provider = 'marketplace';
 update marketplace.workflows set breaker_threshold = 1 where slug = 'acme-run';
-do $$ begin perform marketplace._turn_breakers(jsonb_build_array(jsonb_build_object('job_id', job_id, 'outcome', 'failed', 'status_code', 500))) from held; end $$;
-select is(pg_temp.told(), '{workflow.circuit_opened workflows/acme-run}', 'a circuit that opens is told');
-do $$ begin perform marketplace._turn_breakers(jsonb_build_array(jsonb_build_object('job_id', job_id, 'outcome', 'delivered', 'status_code', 200))) from held; end $$;
-select is(pg_temp.told(), '{workflow.circuit_closed workflows/acme-run,workflow.circuit_opened workflows/acme-run}', 'and that closes');
+do $$
+begin
+  perform marketplace._turn_breakers(jsonb_build_array(jsonb_build_object('job_id', job_id, 'outcome', 'failed', 'status_code', 500)))
+  from held;
+end
+$$;
+select is(
+  pg_temp.told(),
+  '{workflow.circuit_opened workflows/acme-run}', 'a circuit that opens is told'
+);
+do $$
+begin
+  perform marketplace._turn_breakers(jsonb_build_array(jsonb_build_object('job_id', job_id, 'outcome', 'delivered', 'status_code', 200)))
+  from held;
+end
+$$;
+select is(
+  pg_temp.told(),
+  '{workflow.circuit_closed workflows/acme-run,workflow.circuit_opened workflows/acme-run}',
+  'and that closes'
+);
 
 -- when nobody wants to know
-update marketplace.sync_rules set event_types = array['job.dead'] where source_integration_id in (select id from marketplace.integrations where provider = 'marketplace');
+update marketplace.sync_rules set event_types = array['job.dead']
+where source_integration_id in (select id from marketplace.integrations where provider = 'marketplace');
 select is(
   (select marketplace._emit_event(organization_id, 'sync.completed', 'x', null, '{}') from job), null, 'what nobody subscribed to is not even stored'
 );

@@ -82,7 +82,8 @@ select is(
   'the regular expression is anchored and in the part of the language that JavaScript shares'
 );
 select is_empty(
-  $$ select slug from marketplace.integrations, lateral marketplace._glob_to_regex(slug) as r where slug !~ r $$,
+  $$ select slug from marketplace.integrations, lateral marketplace._glob_to_regex(slug) as r
+       where slug !~ r $$,
   'a slug without wildcards is matched by itself'
 );
 select is(

@@ -5,7 +5,8 @@ select plan(33);
 
 -- given an integration, a workflow, and one rule for each way of matching
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -95,7 +96,9 @@ select is_empty(
   'no rule is found twice'
 );
 select results_eq(
-  $$ select r.name from marketplace.integrations as i, marketplace._matching_rules(i.id, 't', 'x', '{}') as r where i.slug = 'acme-other' $$,
+  $$ select r.name
+       from marketplace.integrations as i, marketplace._matching_rules(i.id, 't', 'x', '{}') as r
+       where i.slug = 'acme-other' $$,
   array['of another source'], 'a rule applies to its source only'
 );
 

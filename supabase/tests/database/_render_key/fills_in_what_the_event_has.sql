@@ -20,7 +20,10 @@ select is(
   pg_temp.key('{provider}|{integration}|{event_type}|{resource_path}|{account}'), 'acme|acme-files|file.added|files/a|octo',
   'the event''s own fields have names'
 );
-select is(pg_temp.key('{/repository/full_name}'), 'octo/cat', 'a JSON pointer reaches into the payload');
+select is(
+  pg_temp.key('{/repository/full_name}'),
+  'octo/cat', 'a JSON pointer reaches into the payload'
+);
 select is(pg_temp.key('{/repository/id}'), '42', 'to numbers, too');
 select is(pg_temp.key('{/list/1}'), 'y', 'and into lists');
 select is(pg_temp.key('{account}/{account}'), 'octo/octo', 'a placeholder can stand twice');

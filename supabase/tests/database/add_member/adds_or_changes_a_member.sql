@@ -15,7 +15,11 @@ select lives_ok(
   'a user is added'
 );
 select results_eq('table membership', array['member'], 'as a member, if nothing else is said');
-do $$ begin perform marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner'); end $$;
+do $$
+begin
+  perform marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner');
+end
+$$;
 select results_eq('table membership', array['owner'], 'adding again changes the role');
 select throws_ok(
   $$ select marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'king') $$,

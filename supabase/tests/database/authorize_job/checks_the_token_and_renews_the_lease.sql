@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(17);
 
 -- given a job that a workflow holds, and whose lease ends in a second
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,9 +26,11 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
-update marketplace.sync_jobs set lease_expires_at = now() + interval '1 second' where id in (select job_id from held);
+update marketplace.sync_jobs set lease_expires_at = now() + interval '1 second'
+where id in (select job_id from held);
 update marketplace.sync_rules set artifact_types = '{zip}', notify_integration_id = (
   select id from marketplace.integrations where slug = 'acme-backup'
 ), notify_channel = '#here' where name = 'Acme mirror';
@@ -55,29 +59,45 @@ select is((select (body -> 'rule') - 'id' from answer),
   'the rule, its pattern as an expression, too'
 );
 select results_eq(
-  $$ select body #>> '{source,slug}', body #>> '{source,base_url}', body #>> '{destination,slug}', body #>> '{notify,slug}', body #>> '{notify,channel}' from answer $$,
+  $$ select body #>> '{source,slug}', body #>> '{source,base_url}',
+       body #>> '{destination,slug}', body #>> '{notify,slug}', body #>> '{notify,channel}'
+       from answer $$,
   $$ values ('acme-files', 'https://acme.example', 'acme-backup', 'acme-backup', '#here') $$,
   'where from, where to, whom to tell and where'
 );
 select is((select body -> 'artifacts' from answer), '[]', 'nothing is planned yet');
 select is_empty(
-  $$ select 1 from answer as a, held as h where a.body::text like '%' || h.token || '%' or a.body::text ~ 'credentials|token_hash' $$,
+  $$ select 1 from answer as a, held as h
+       where a.body::text like '%' || h.token || '%' or a.body::text ~ 'credentials|token_hash' $$,
   'it is told neither its token nor a credential'
 );
 
 -- when a longer lease is running
-update marketplace.sync_jobs set lease_expires_at = now() + interval '1 hour' where id in (select job_id from held);
+update marketplace.sync_jobs set lease_expires_at = now() + interval '1 hour'
+where id in (select job_id from held);
 do $$ begin perform pg_temp.authorize(); end $$;
-select is((select lease_expires_at from job), now() + interval '1 hour', 'a lease is never cut short');
+select is(
+  (select lease_expires_at from job),
+  now() + interval '1 hour', 'a lease is never cut short'
+);
 
 -- when the call is not its own
 select throws_ok(
   $$ select marketplace.authorize_job('00000000-0000-4000-8000-000000000000', 'x') $$,
   'MK404', 'job 00000000-0000-4000-8000-000000000000 does not exist', 'an unknown job is named'
 );
-select throws_ok($$ select pg_temp.authorize('mpj_wrong') $$, 'MK401', null, 'a wrong token is refused');
-select throws_ok($$ select marketplace.authorize_job(job_id, null) from held $$, 'MK401', null, 'so is none');
-select throws_ok($$ select marketplace.authorize_job(job_id, '') from held $$, 'MK401', null, 'and an empty one');
+select throws_ok(
+  $$ select pg_temp.authorize('mpj_wrong') $$,
+  'MK401', null, 'a wrong token is refused'
+);
+select throws_ok(
+  $$ select marketplace.authorize_job(job_id, null) from held $$,
+  'MK401', null, 'so is none'
+);
+select throws_ok(
+  $$ select marketplace.authorize_job(job_id, '') from held $$,
+  'MK401', null, 'and an empty one'
+);
 
 -- when the lease has ended
 update marketplace.sync_jobs set lease_expires_at = now() where id in (select job_id from held);
@@ -90,17 +110,22 @@ create temp table first as select token from held;
 update marketplace.sync_jobs set run_at = now() where id in (select job_id from held);
 delete from held;
 insert into held select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
-select throws_ok('select pg_temp.authorize(token) from first', 'MK401', null, 'the first one''s token is dead');
+select throws_ok(
+  'select pg_temp.authorize(token) from first',
+  'MK401', null, 'the first one''s token is dead'
+);
 
 -- when the job is completed
 do $$ begin perform marketplace.complete_job(job_id, lease_id) from held; end $$;
 select results_eq(
-  $$ select a #>> '{job,status}', a #> '{job,lease_id}' from pg_temp.authorize() as a $$, $$ values ('completed', 'null'::jsonb) $$,
+  $$ select a #>> '{job,status}', a #> '{job,lease_id}' from pg_temp.authorize() as a $$, $$
+       values ('completed', 'null'::jsonb) $$,
   'a completed job can still be read by its last attempt'
 );
 
 -- or dead
-update marketplace.sync_jobs set status = 'dead', error_code = 'x' where id in (select job_id from held);
+update marketplace.sync_jobs set status = 'dead', error_code = 'x'
+where id in (select job_id from held);
 select throws_ok('select pg_temp.authorize()', 'MK409', null, 'a dead one cannot');
 
 select * from finish();

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(13);
 
 -- given a workflow that runs two jobs at once
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -50,12 +52,17 @@ update marketplace.workflows set is_active = false where slug = 'acme-run';
 select is(pg_temp.claim(), '{}', 'a workflow that is switched off starts nothing');
 update marketplace.workflows set is_active = true, paused_at = now() where slug = 'acme-run';
 select is(pg_temp.claim(), '{}', 'nor does one that is paused');
-update marketplace.workflows set paused_at = null, breaker_state = 'open', breaker_until = now() + interval '1 second' where slug = 'acme-run';
+update marketplace.workflows
+set paused_at = null, breaker_state = 'open', breaker_until = now() + interval '1 second'
+where slug = 'acme-run';
 select is(pg_temp.claim(), '{}', 'nor one whose circuit is open');
 update marketplace.workflows set breaker_until = now() where slug = 'acme-run';
 do $$ begin perform pg_temp.make_jobs('{e}'); end $$;
 select is(pg_temp.claim(), '{d}', 'when its time is over, one probe is let through');
-select is((select breaker_state from marketplace.workflows where slug = 'acme-run'), 'half_open', 'the circuit is half open then');
+select is(
+  (select breaker_state from marketplace.workflows where slug = 'acme-run'),
+  'half_open', 'the circuit is half open then'
+);
 select is(pg_temp.claim(), '{}', 'and nothing follows before the probe is answered');
 
 -- rate
@@ -63,9 +70,13 @@ do $$ begin perform pg_temp.finish_all(), pg_temp.make_jobs('{f,g}'); end $$;
 update marketplace.workflows
 set breaker_state = 'closed', breaker_until = null, max_concurrency = 10, rate_per_second = 2, rate_tokens = 2, rate_refilled_at = now()
 where slug = 'acme-run';
-select is(cardinality(pg_temp.claim()), 2, 'a workflow with a rate starts as many jobs as its bucket holds');
+select is(
+  cardinality(pg_temp.claim()),
+  2, 'a workflow with a rate starts as many jobs as its bucket holds'
+);
 select is(pg_temp.claim(), '{}', 'and none when it is empty');
-update marketplace.workflows set rate_refilled_at = now() - interval '0.5 seconds' where slug = 'acme-run';
+update marketplace.workflows set rate_refilled_at = now() - interval '0.5 seconds'
+where slug = 'acme-run';
 select is(cardinality(pg_temp.claim()), 1, 'the bucket fills with time');
 
 select * from finish();

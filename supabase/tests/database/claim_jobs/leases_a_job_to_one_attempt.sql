@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(16);
 
 -- given a job that is due
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -26,8 +28,10 @@ join marketplace.webhook_events as e on e.integration_id = r.source_integration_
 where r.name = 'Acme mirror';
 
 -- when it is claimed
-create temp table claimed as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
-create temp view job as select j.* from marketplace.sync_jobs as j join claimed as c on c.job_id = j.id;
+create temp table claimed as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
+create temp view job as select j.* from marketplace.sync_jobs as j
+join claimed as c on c.job_id = j.id;
 
 -- then
 select results_eq(
@@ -47,16 +51,24 @@ select results_eq(
 );
 
 -- then, its token
-select matches((select token from claimed), '^mpj_[0-9a-f]{64}$', 'the token is random and says what it is');
+select matches(
+  (select token from claimed),
+  '^mpj_[0-9a-f]{64}$', 'the token is random and says what it is'
+);
 select is(
   (select token_hash from job), (select sha256(convert_to(token, 'UTF8')) from claimed), 'only its hash is kept'
 );
 select is_empty(
-  $$ select 1 from marketplace.sync_jobs as j, claimed as c where j::text like '%' || c.token || '%' $$, 'not the token itself'
+  $$ select 1 from marketplace.sync_jobs as j, claimed as c
+       where j::text like '%' || c.token || '%' $$,
+  'not the token itself'
 );
 
 -- then, its body
-select is((select body #>> '{job,id}' from claimed), (select job_id::text from claimed), 'the body names the job');
+select is(
+  (select body #>> '{job,id}' from claimed),
+  (select job_id::text from claimed), 'the body names the job'
+);
 select is(
   (select body - '{job,rule,event}'::text[] from claimed),
   '{"workflow": "acme-run", "source": {"integration": "acme-files", "provider": "acme"},
@@ -69,21 +81,31 @@ select is(
   '{"type": "file.added", "provider": "acme", "integration": "acme-files", "resource_path": "files/a.txt", "account": null, "occurred_at": null}',
   'and the event, without its payload'
 );
-select is_empty($$ select 1 from claimed where body::text like '%mpj\_%' $$, 'the token is not part of it');
+select is_empty(
+  $$ select 1 from claimed where body::text like '%mpj\_%' $$,
+  'the token is not part of it'
+);
 
 -- when it is claimed again
-select is_empty('select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''', 'a held job is not claimed');
+select is_empty(
+  'select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''',
+  'a held job is not claimed'
+);
 
 -- when its lease was lost and it comes up again
 update marketplace.sync_jobs set lease_expires_at = now() where id in (select job_id from claimed);
 do $$ begin perform marketplace.reap_leases(1000); end $$;
 update marketplace.sync_jobs set run_at = now() where id in (select job_id from claimed);
 update marketplace.workflows set sends_payload = true where slug = 'acme-run';
-create temp table second as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table second as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 select results_eq('select attempt from second', array[2], 'the next attempt is counted');
 select isnt((select token from second), (select token from claimed), 'it has a token of its own');
 select isnt((select lease_id from second), (select lease_id from claimed), 'and a lease');
-select is((select body #> '{event,payload}' from second), '{"size": 3}', 'a workflow that wants the payload is sent it');
+select is(
+  (select body #> '{event,payload}' from second),
+  '{"size": 3}', 'a workflow that wants the payload is sent it'
+);
 
 select * from finish();
 rollback;

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(10);
 
 -- given jobs of two keys and one without
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -31,9 +33,15 @@ create function pg_temp.end_job(p_name text, p_status text) returns void languag
     lease_id = null, lease_expires_at = null, claimed_at = null
   where correlation_id = md5(p_name)::uuid
 $$;
-do $$ begin perform pg_temp.make_jobs('{a,b,c}'), pg_temp.make_jobs('{d}', 9), pg_temp.make_jobs('{e,f}'); end $$;
-update marketplace.sync_jobs set concurrency_key = 'red' where correlation_id in (md5('a')::uuid, md5('b')::uuid, md5('d')::uuid);
-update marketplace.sync_jobs set concurrency_key = 'blue' where correlation_id in (md5('c')::uuid, md5('e')::uuid);
+do $$
+begin
+  perform pg_temp.make_jobs('{a,b,c}'), pg_temp.make_jobs('{d}', 9), pg_temp.make_jobs('{e,f}');
+end
+$$;
+update marketplace.sync_jobs set concurrency_key = 'red'
+where correlation_id in (md5('a')::uuid, md5('b')::uuid, md5('d')::uuid);
+update marketplace.sync_jobs set concurrency_key = 'blue'
+where correlation_id in (md5('c')::uuid, md5('e')::uuid);
 
 -- then
 select is(pg_temp.claim(), '{a,c,f}', 'one job of each key starts, and those without one');
@@ -51,7 +59,8 @@ select is(pg_temp.claim(), '{d}', 'nor does a cancelled one');
 -- when the workflow runs two of a key at once
 update marketplace.workflows set max_per_key = 2 where slug = 'acme-run';
 do $$ begin perform pg_temp.make_jobs('{g,h}'); end $$;
-update marketplace.sync_jobs set concurrency_key = 'red' where correlation_id in (md5('g')::uuid, md5('h')::uuid);
+update marketplace.sync_jobs set concurrency_key = 'red'
+where correlation_id in (md5('g')::uuid, md5('h')::uuid);
 select is(pg_temp.claim(), '{g}', 'a second one starts beside the first');
 select is(pg_temp.claim(), '{}', 'but no third');
 do $$ begin perform pg_temp.end_job('d', 'completed'); end $$;

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(7);
 
 -- given a workflow that runs one job at once
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -39,10 +41,14 @@ begin
   perform pg_temp.make_jobs('{a,b}'), pg_temp.make_jobs('{c,d}', 3), pg_temp.make_jobs('{e}', -1), pg_temp.make_jobs('{f}');
 end
 $$;
-update marketplace.sync_jobs set run_at = now() - interval '1 minute' where correlation_id = md5('f')::uuid;
+update marketplace.sync_jobs set run_at = now() - interval '1 minute'
+where correlation_id = md5('f')::uuid;
 
 -- then
-select is(pg_temp.claim_next(), 'f', 'a job that has waited longer than the others'' head start is first');
+select is(
+  pg_temp.claim_next(),
+  'f', 'a job that has waited longer than the others'' head start is first'
+);
 select is(pg_temp.claim_next(), 'c', 'then the highest priority');
 select is(pg_temp.claim_next(), 'd', 'among equals in the order in which they were made');
 select is(pg_temp.claim_next(), 'a', 'then the ordinary ones');

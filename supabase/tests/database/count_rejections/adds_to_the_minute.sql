@@ -28,7 +28,9 @@ select is(
   'a counter that moved is counted'
 );
 select results_eq(
-  $$ select rejection_count from counted where provider = 'acme' $$, array[7::bigint], 'later rejections add up'
+  $$ select rejection_count from counted where provider = 'acme' $$,
+  array[7::bigint],
+  'later rejections add up'
 );
 select is(
   marketplace.count_rejections('[{"provider": "acme", "reason": "x", "count": 0}, {"provider": null, "reason": "x", "count": 1}, {}]'), 0,

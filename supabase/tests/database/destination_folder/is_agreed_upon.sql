@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(6);
 
 -- given a destination
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -31,7 +33,13 @@ select is(
 select throws_ok($$ select pg_temp.folder('a/c', '') $$, '23514', null, 'a folder has an id');
 
 -- when a folder is gone
-do $$ begin perform pg_temp.folder('a/b/c', 'f4'), pg_temp.folder('a/bc', 'f5'), marketplace.forget_destination_folder(id, 'a/b') from destination; end $$;
+do $$
+begin
+  perform pg_temp.folder('a/b/c', 'f4'), pg_temp.folder('a/bc', 'f5'),
+    marketplace.forget_destination_folder(id, 'a/b')
+  from destination;
+end
+$$;
 select results_eq(
   'select path from marketplace.destination_folders where integration_id = (select id from destination) order by 1', array['a/bc'],
   'it is forgotten, and those below it, but not its neighbour'

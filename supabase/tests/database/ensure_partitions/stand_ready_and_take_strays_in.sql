@@ -11,7 +11,8 @@ from pg_catalog.pg_inherits as i
 join pg_catalog.pg_class as c on c.oid = i.inhrelid
 join pg_catalog.pg_class as p on p.oid = i.inhparent
 where p.relnamespace = 'marketplace'::regnamespace and p.relkind = 'p';
-create temp table far as select (now() at time zone 'UTC')::date + 100 as day, to_char((now() at time zone 'UTC')::date + 100, 'YYYYMMDD') as suffix;
+create temp table far as select (now() at time zone 'UTC')::date + 100 as day,
+  to_char((now() at time zone 'UTC')::date + 100, 'YYYYMMDD') as suffix;
 create function pg_temp.store(p_at timestamptz) returns uuid language sql as $$
   insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, dedupe_key, created_at)
   values (gen_random_uuid(), gen_random_uuid(), 'acme', 't', p_at::text, p_at) returning id
@@ -29,17 +30,28 @@ select set_eq(
   array['webhook_events_default', 'sync_job_attempts_default', 'execution_logs_default'],
   'and a default one, so that nothing is refused'
 );
-select is_empty('select name from partition where not relrowsecurity', 'row level security is on for each of them');
+select is_empty(
+  'select name from partition where not relrowsecurity',
+  'row level security is on for each of them'
+);
 
 -- when rows come for a day that has no partition
-create temp table stray as select pg_temp.store(day + n * interval '1 hour') as id from far, generate_series(0, 2) as n;
-create temp table neighbour as select pg_temp.store(day - interval '1 second') as id from far union all select pg_temp.store(day + interval '1 day') from far;
+create temp table stray as select pg_temp.store(day + n * interval '1 hour') as id
+from far, generate_series(0, 2) as n;
+create temp table neighbour as select pg_temp.store(day - interval '1 second') as id from far
+union all select pg_temp.store(day + interval '1 day') from far;
 create temp view lies_in as
 select e.id, e.tableoid::regclass::text as name from marketplace.webhook_events as e where e.id in (select id from stray union select id from neighbour);
-select set_eq('select distinct name from lies_in', array['marketplace.webhook_events_default'], 'the default one takes them');
+select set_eq(
+  'select distinct name from lies_in',
+  array['marketplace.webhook_events_default'], 'the default one takes them'
+);
 
 -- when its partition is made
-select ok((select marketplace._make_partition('webhook_events', day) from far), 'a missing partition is made');
+select ok(
+  (select marketplace._make_partition('webhook_events', day) from far),
+  'a missing partition is made'
+);
 select set_eq(
   'select distinct l.name from lies_in as l join stray as s using (id)', (select array['marketplace.webhook_events_' || suffix] from far),
   'the rows of its day move in'
@@ -49,7 +61,10 @@ select set_eq(
   'those of other days stay where they are'
 );
 select is((select count(*) from lies_in)::int, 5, 'none is lost');
-select ok(not (select marketplace._make_partition('webhook_events', day) from far), 'a partition is made once');
+select ok(
+  not (select marketplace._make_partition('webhook_events', day) from far),
+  'a partition is made once'
+);
 select is(
   (select count(*) from pg_catalog.pg_index as i join partition as p on p.oid = i.indrelid join far as f on p.name = 'webhook_events_' || f.suffix),
   (select count(*) from pg_catalog.pg_index as i where i.indrelid = 'marketplace.webhook_events'::regclass),
@@ -64,7 +79,10 @@ select is(
 update marketplace.settings set partitions_ahead = 9;
 select cmp_ok(marketplace.ensure_partitions(), '>=', 6, 'for two days more, of three tables');
 select is(marketplace.ensure_partitions(), 0, 'once they stand ready there is nothing to make');
-select throws_ok('update marketplace.settings set partitions_ahead = 0', '23514', null, 'at least one day stands ready');
+select throws_ok(
+  'update marketplace.settings set partitions_ahead = 0',
+  '23514', null, 'at least one day stands ready'
+);
 
 select * from finish();
 rollback;

@@ -23,11 +23,21 @@ select is_empty(
      where schedule not in ('7 * * * *', '23 * * * *') and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
   'the sweep every few seconds, or every minute where pg_cron knows no seconds; the others every hour'
 );
-select cmp_ok((select count(*) from our_job)::int, '<=', 8, 'pg_cron serves few jobs well: at most eight');
-select is_empty('select jobname from our_job where not active or username <> current_user', 'every job is active and runs as its owner');
+select cmp_ok(
+  (select count(*) from our_job)::int,
+  '<=', 8, 'pg_cron serves few jobs well: at most eight'
+);
+select is_empty(
+  'select jobname from our_job where not active or username <> current_user',
+  'every job is active and runs as its owner'
+);
 
 -- when a job is scheduled anew under its name, then it is replaced
-do $$ begin perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()'); end $$;
+do $$
+begin
+  perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
+end
+$$;
 select is((select count(*) from our_job)::int, 3, 'scheduling a job again replaces it');
 
 select * from finish();

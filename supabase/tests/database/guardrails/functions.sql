@@ -60,12 +60,24 @@ select is_empty(
 
 -- when each fault is planted, then its rule finds it
 create function marketplace.planted() returns int language sql security definer as 'select 1';
-select set_eq('table without_search_path', array['planted'], 'a function without a search_path is found');
+select set_eq(
+  'table without_search_path',
+  array['planted'], 'a function without a search_path is found'
+);
 select set_eq('table without_comment', array['planted'], 'a function without a comment is found');
-select isnt_empty($$ select from definer where name = 'planted' $$, 'a new security definer function is found');
-select set_eq($$ select role from executable where name = 'planted' $$, array['public'], 'a function left to public is found');
+select isnt_empty(
+  $$ select from definer where name = 'planted' $$,
+  'a new security definer function is found'
+);
+select set_eq(
+  $$ select role from executable where name = 'planted' $$,
+  array['public'], 'a function left to public is found'
+);
 alter function marketplace.planted() set search_path = public;
-select set_eq('table without_search_path', array['planted'], 'a search_path with a schema in it is found');
+select set_eq(
+  'table without_search_path',
+  array['planted'], 'a search_path with a schema in it is found'
+);
 
 select * from finish();
 rollback;

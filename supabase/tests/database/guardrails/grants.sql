@@ -21,13 +21,28 @@ select distinct g.relation, g.privilege from granted as g
 where g.role = 'authenticated' and g.privilege <> 'SELECT';
 
 -- then
-select ok(not has_schema_privilege('anon', 'marketplace', 'usage'), 'anon may not even name what is in the schema');
+select ok(
+  not has_schema_privilege('anon', 'marketplace', 'usage'),
+  'anon may not even name what is in the schema'
+);
 select ok(not has_schema_privilege('public', 'marketplace', 'usage'), 'nor may public');
 select ok(has_schema_privilege('authenticated', 'marketplace', 'usage'), 'a signed-in user may');
-select ok(not has_schema_privilege('authenticated', 'marketplace', 'create'), 'but makes nothing in it');
-select ok(not has_schema_privilege('service_role', 'marketplace', 'create'), 'nor does the service role');
-select is_empty($$ select * from granted where role in ('anon', 'public') $$, 'anon and public hold no privilege');
-select is_empty($$ select * from granted where role not in ('authenticated', 'service_role') $$, 'nor does any other role');
+select ok(
+  not has_schema_privilege('authenticated', 'marketplace', 'create'),
+  'but makes nothing in it'
+);
+select ok(
+  not has_schema_privilege('service_role', 'marketplace', 'create'),
+  'nor does the service role'
+);
+select is_empty(
+  $$ select * from granted where role in ('anon', 'public') $$,
+  'anon and public hold no privilege'
+);
+select is_empty(
+  $$ select * from granted where role not in ('authenticated', 'service_role') $$,
+  'nor does any other role'
+);
 select is_empty('table beyond_reading', 'a signed-in user reads and never writes');
 select set_eq(
   $$ select distinct relation from granted where role = 'authenticated' $$,
@@ -44,7 +59,8 @@ select is_empty(
   'a partition is read through its parent only'
 );
 select is_empty(
-  $$ select relation from granted where privilege in ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN') $$,
+  $$ select relation from granted
+       where privilege in ('TRUNCATE', 'REFERENCES', 'TRIGGER', 'MAINTAIN') $$,
   'nobody truncates, references or triggers'
 );
 select set_eq(
@@ -57,7 +73,10 @@ select set_eq(
 
 -- when a fault is planted, then its rule finds it
 grant update (priority) on marketplace.sync_jobs to authenticated;
-select set_eq('table beyond_reading', $$ values ('sync_jobs', 'UPDATE') $$, 'a column left to be written is found');
+select set_eq(
+  'table beyond_reading',
+  $$ values ('sync_jobs', 'UPDATE') $$, 'a column left to be written is found'
+);
 
 select * from finish();
 rollback;

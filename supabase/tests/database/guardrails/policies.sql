@@ -35,7 +35,10 @@ select is_empty('table for_everybody', 'every policy names the role it is for: a
 select is_empty('table for_all_commands', 'every policy is for one command');
 select is_empty('table not_a_sentence', 'the name of a policy is a sentence');
 select is_empty('table slow_identity', 'a policy asks once per statement who the user is');
-select is_empty('table silent_about_its_missing_policy', 'a table without a policy says so in its comment');
+select is_empty(
+  'table silent_about_its_missing_policy',
+  'a table without a policy says so in its comment'
+);
 select set_eq(
   $$ select distinct cmd from our_policy $$,
   array['SELECT'],
@@ -51,11 +54,26 @@ select set_eq(
 create policy "Planted" on marketplace.settings using (user = 'a' or auth.uid() is null);
 create table marketplace.planted (id int primary key);
 comment on table marketplace.planted is 'Planted.';
-select set_eq('select policyname from for_everybody', array['Planted'], 'a policy for public is found');
-select set_eq('select policyname from for_all_commands', array['Planted'], 'a policy for all commands is found');
-select set_eq('select policyname from not_a_sentence', array['Planted'], 'a policy without a sentence for a name is found');
-select set_eq('select policyname from slow_identity', array['Planted'], 'a policy that calls auth.uid() per row is found');
-select set_eq('table silent_about_its_missing_policy', array['planted'], 'a table without a policy that does not say so is found');
+select set_eq(
+  'select policyname from for_everybody',
+  array['Planted'], 'a policy for public is found'
+);
+select set_eq(
+  'select policyname from for_all_commands',
+  array['Planted'], 'a policy for all commands is found'
+);
+select set_eq(
+  'select policyname from not_a_sentence',
+  array['Planted'], 'a policy without a sentence for a name is found'
+);
+select set_eq(
+  'select policyname from slow_identity',
+  array['Planted'], 'a policy that calls auth.uid() per row is found'
+);
+select set_eq(
+  'table silent_about_its_missing_policy',
+  array['planted'], 'a table without a policy that does not say so is found'
+);
 
 select * from finish();
 rollback;

@@ -76,7 +76,10 @@ select is_empty('table foreign_key_without_index', 'every foreign key is indexed
 select is_empty('table column_of_doubtful_type', 'times carry their zone, documents are jsonb');
 select is_empty('table enum', 'lifecycles are checks, not enums');
 select is_empty('table secret_in_the_open', 'a secret is a reference into Vault or a hash');
-select is_empty('table counter_in_the_open', 'no number that counts everybody''s rows is shown to a tenant');
+select is_empty(
+  'table counter_in_the_open',
+  'no number that counts everybody''s rows is shown to a tenant'
+);
 
 -- when each fault is planted, then its rule finds it
 create type marketplace.planted_enum as enum ('a');
@@ -88,15 +91,33 @@ create table marketplace.planted (
 );
 select set_eq('table without_rls', array['planted'], 'a table without row level security is found');
 select set_eq('table without_comment', array['planted'], 'a table without a comment is found');
-select set_eq('table without_primary_key', array['planted'], 'a table without a primary key is found');
-select set_eq('select conname from foreign_key_without_index', array['planted_integration_id_fkey'], 'a foreign key without an index is found');
-select set_eq('select attname from column_of_doubtful_type', array['at'], 'a time without its zone is found');
+select set_eq(
+  'table without_primary_key',
+  array['planted'], 'a table without a primary key is found'
+);
+select set_eq(
+  'select conname from foreign_key_without_index',
+  array['planted_integration_id_fkey'], 'a foreign key without an index is found'
+);
+select set_eq(
+  'select attname from column_of_doubtful_type',
+  array['at'], 'a time without its zone is found'
+);
 select set_eq('table enum', array['planted_enum'], 'an enum is found');
-select set_eq('select attname from secret_in_the_open', array['access_token'], 'a token in the open is found');
+select set_eq(
+  'select attname from secret_in_the_open',
+  array['access_token'], 'a token in the open is found'
+);
 grant select on marketplace.planted to authenticated;
-select set_eq('select attname from counter_in_the_open', array['number'], 'a serial number in the open is found');
+select set_eq(
+  'select attname from counter_in_the_open',
+  array['number'], 'a serial number in the open is found'
+);
 create index on marketplace.planted (integration_id) where at is null;
-select isnt_empty('table foreign_key_without_index', 'a partial index does not serve a foreign key');
+select isnt_empty(
+  'table foreign_key_without_index',
+  'a partial index does not serve a foreign key'
+);
 
 select * from finish();
 rollback;

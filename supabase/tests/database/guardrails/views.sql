@@ -27,7 +27,10 @@ select isnt_empty('table our_view', 'there are views to look at');
 
 -- when each fault is planted, then its rule finds it
 create view marketplace.v_planted as select 1 as one;
-select set_eq('table with_rights_of_its_owner', array['v_planted'], 'a view with the rights of its owner is found');
+select set_eq(
+  'table with_rights_of_its_owner',
+  array['v_planted'], 'a view with the rights of its owner is found'
+);
 select set_eq('table without_comment', array['v_planted'], 'a view without a comment is found');
 
 select * from finish();

@@ -5,7 +5,11 @@ select plan(6);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 create function pg_temp.ingest(p_headers text, p_payload text) returns text language sql as $$
   select string_agg(o.outcome, ' ') from marketplace.integrations as i, marketplace.ingest_events(
     array[i.id, i.id], array[i.config_version, i.config_version], array['good', 'bad'], array['t', 't'], array['', ''],
@@ -15,10 +19,19 @@ create function pg_temp.ingest(p_headers text, p_payload text) returns text lang
 $$;
 
 -- when, then
-select throws_ok($$ select pg_temp.ingest('{}', '{"a": 1') $$, '22P02', null, 'a broken payload is refused');
-select throws_ok($$ select pg_temp.ingest('not json', '{}') $$, '22P02', null, 'so are broken headers');
 select throws_ok(
-  $$ select pg_temp.ingest('{}', '{"a": "\u0000"}') $$, '22P05', null, 'so is a NUL, which jsonb cannot hold'
+  $$ select pg_temp.ingest('{}', '{"a": 1') $$,
+  '22P02', null, 'a broken payload is refused'
+);
+select throws_ok(
+  $$ select pg_temp.ingest('not json', '{}') $$,
+  '22P02', null, 'so are broken headers'
+);
+select throws_ok(
+  $$ select pg_temp.ingest('{}', '{"a": "\u0000"}') $$,
+  '22P05',
+  null,
+  'so is a NUL, which jsonb cannot hold'
 );
 select is_empty(
   $$ select e.id from marketplace.webhook_events as e join marketplace.integrations as i on i.id = e.integration_id

@@ -5,7 +5,11 @@ select plan(12);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 create temp view integration as select * from marketplace.integrations where slug = 'acme-files';
 
 -- when a delivery arrives
@@ -16,7 +20,10 @@ select o.* from integration as i, marketplace.ingest_events(
 ) as o;
 
 -- then
-select results_eq('select ordinal, outcome from first', $$ values (1, 'stored') $$, 'a delivery is stored');
+select results_eq(
+  'select ordinal, outcome from first',
+  $$ values (1, 'stored') $$, 'a delivery is stored'
+);
 select results_eq(
   $$ select e.organization_id, e.integration_id, e.provider, e.event_type, e.resource_path, e.account, e.dedupe_key,
        e.occurred_at, e.headers, e.payload, e.correlation_id, e.processed
@@ -42,7 +49,8 @@ select results_eq(
   'a duplicate answers with the first one''s event'
 );
 select results_eq(
-  $$ select e.payload from marketplace.webhook_events as e where e.integration_id = (select id from integration) $$,
+  $$ select e.payload from marketplace.webhook_events as e
+       where e.integration_id = (select id from integration) $$,
   $$ values ('{"size": 1}'::jsonb) $$,
   'and changes nothing of it'
 );
@@ -52,7 +60,11 @@ select is(
 );
 
 -- when the same delivery id comes for another integration
-do $$ begin perform marketplace.register_integration('acme-other', 'Other', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-other', 'Other', 'acme', 'storage');
+end
+$$;
 select is(
   (select o.outcome from marketplace.integrations as i, marketplace.ingest_events(
     array[i.id], array[i.config_version], array['delivery-1'], array['file.added'], array[''], array[null], array[null::timestamptz],
@@ -82,7 +94,8 @@ select is(
   'copies within a batch are one event'
 );
 select results_eq(
-  'select event_id from batch where ordinal = 3', 'select event_id from first', 'a known one answers with its event'
+  'select event_id from batch where ordinal = 3', 'select event_id from first',
+  'a known one answers with its event'
 );
 select is(
   (select count(*) from marketplace.webhook_events where integration_id = (select id from integration))::int, 2,

@@ -25,7 +25,9 @@ where c.relnamespace = 'marketplace'::regnamespace and c.relkind in ('r', 'p') a
 
 select is_empty('table found', 'no table of ours holds the secret');
 select is_empty(
-  $$ select id from vault.secrets where secret like '%find-me-if-you-can%' or description like '%find-me%' or name like '%find-me%' $$,
+  $$ select id from vault.secrets
+       where secret like '%find-me-if-you-can%' or description like '%find-me%'
+       or name like '%find-me%' $$,
   'Vault holds it encrypted'
 );
 select is(

@@ -16,14 +16,23 @@ select s.* from marketplace.integration_secrets as s
 join marketplace.integrations as i on i.id = s.integration_id where i.slug = 'acme-files';
 create temp view accepted as
 select jsonb_array_elements(marketplace.webhook_config('acme') -> 'secrets') ->> 'secret' as value;
-update marketplace.integration_secrets set valid_from = now() - interval '1 year' where id in (select id from secret);
+update marketplace.integration_secrets set valid_from = now() - interval '1 year'
+where id in (select id from secret);
 
 -- when it is rotated
-create temp table version as select config_version from marketplace.integrations where slug = 'acme-files';
-do $$ begin perform marketplace.rotate_integration_secret('acme-files', 'webhook', 'new', interval '1 hour'); end $$;
+create temp table version as select config_version from marketplace.integrations
+where slug = 'acme-files';
+do $$
+begin
+  perform marketplace.rotate_integration_secret('acme-files', 'webhook', 'new', interval '1 hour');
+end
+$$;
 
 -- then
-select set_eq('table accepted', array['old', 'new'], 'during the overlap deliveries verify with the old secret and the new');
+select set_eq(
+  'table accepted',
+  array['old', 'new'], 'during the overlap deliveries verify with the old secret and the new'
+);
 select is(
   marketplace.integration_credentials((select id from marketplace.integrations where slug = 'acme-files')) ->> 'webhook', 'new',
   'what we use ourselves is the new one'

@@ -46,7 +46,8 @@ select throws_ok(
 );
 select throws_ok(
   $$ select marketplace.set_integration_secret('acme-files', 'api_token', '') $$,
-  'MK400', 'the api_token secret of integration ''acme-files'' is empty', 'an empty secret is refused'
+  'MK400', 'the api_token secret of integration ''acme-files'' is empty',
+  'an empty secret is refused'
 );
 select throws_ok(
   $$ select marketplace.set_integration_secret('acme-files', 'API token', 'x') $$,

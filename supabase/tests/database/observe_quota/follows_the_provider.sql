@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(10);
 
 -- given an integration
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,27 +26,48 @@ select limit_count, used_count, remaining_count, usage_percent from marketplace.
 
 -- when, then
 do $$ begin perform pg_temp.observe(80, '1 hour'); end $$;
-select results_eq('table quota', $$ values (100::bigint, 20::bigint, 80::bigint, 20.0) $$, 'what the provider says is kept');
+select results_eq(
+  'table quota',
+  $$ values (100::bigint, 20::bigint, 80::bigint, 20.0) $$, 'what the provider says is kept'
+);
 do $$ begin perform pg_temp.observe(70, '1 hour'), pg_temp.observe(75, '1 hour'); end $$;
-select results_eq('select used_count from quota', array[30::bigint], 'within a window an older answer does not turn it back');
+select results_eq(
+  'select used_count from quota',
+  array[30::bigint], 'within a window an older answer does not turn it back'
+);
 do $$ begin perform pg_temp.observe(99, '2 hours'); end $$;
 select results_eq('select used_count from quota', array[1::bigint], 'a new window starts anew');
 do $$ begin perform pg_temp.observe(0, '2 hours'); end $$;
-select results_eq('table quota', $$ values (100::bigint, 100::bigint, 0::bigint, 100.0) $$, 'a limit can be spent');
+select results_eq(
+  'table quota',
+  $$ values (100::bigint, 100::bigint, 0::bigint, 100.0) $$, 'a limit can be spent'
+);
 do $$ begin perform pg_temp.observe(500, '3 hours'); end $$;
-select results_eq('select used_count from quota', array[0::bigint], 'more than the limit can be left: then none is used');
-select is((select count(*) from marketplace.api_quotas as q join marketplace.integrations as i on i.id = q.integration_id where i.slug = 'acme-files')::int, 1, 'a quota is one row');
+select results_eq(
+  'select used_count from quota',
+  array[0::bigint], 'more than the limit can be left: then none is used'
+);
+select is(
+  (select count(*) from marketplace.api_quotas as q join marketplace.integrations as i on i.id = q.integration_id where i.slug = 'acme-files')::int,
+  1, 'a quota is one row'
+);
 
 -- when its window is over
 do $$ begin perform pg_temp.observe(10, '4 hours'); end $$;
 update marketplace.api_quotas set window_started_at = now() - interval '2 hours', resets_at = now() - interval '1 hour'
 where integration_id = (select id from marketplace.integrations where slug = 'acme-files');
-select results_eq('table quota', $$ values (100::bigint, 0::bigint, 100::bigint, 0.0) $$, 'after its end everything is left');
+select results_eq(
+  'table quota',
+  $$ values (100::bigint, 0::bigint, 100::bigint, 0.0) $$, 'after its end everything is left'
+);
 
 -- what says nothing
 select lives_ok($$ select pg_temp.observe(1, '1 hour', 0) $$, 'a limit of nothing is ignored');
 select lives_ok($$ select pg_temp.observe(-1, '1 hour') $$, 'so is a negative rest');
-select lives_ok($$ select pg_temp.observe(5, '-1 hour') $$, 'a reset in the past is no reason to fail');
+select lives_ok(
+  $$ select pg_temp.observe(5, '-1 hour') $$,
+  'a reset in the past is no reason to fail'
+);
 
 select * from finish();
 rollback;

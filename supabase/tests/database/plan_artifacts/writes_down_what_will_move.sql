@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(12);
 
 -- given a job that a workflow holds
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 create function pg_temp.plan(p_artifacts jsonb) returns setof marketplace.artifact_syncs language sql as $$
   select p.* from held as h, marketplace.plan_artifacts(h.job_id, h.lease_id, p_artifacts) as p
@@ -46,7 +49,10 @@ select results_eq(
     ('3', 'files/c', 'c', 'application/octet-stream', null, '', 'skipped', 'expired') $$,
   'each artifact is a row that waits, or is skipped with its reason'
 );
-select is((select sha256 from planned where source_ref = '1'), repeat('a', 64), 'a checksum is kept in lower case');
+select is(
+  (select sha256 from planned where source_ref = '1'),
+  repeat('a', 64), 'a checksum is kept in lower case'
+);
 select is_empty(
   $$ select p.id from planned as p, job as j join marketplace.sync_rules as r on r.id = j.rule_id
      where (p.organization_id, p.job_id, p.rule_id, p.source_integration_id, p.destination_integration_id, p.correlation_id)
@@ -71,35 +77,53 @@ create temp table again as select * from pg_temp.plan('[
 -- then
 select set_eq('select id from again', 'select id from planned', 'no artifact is there twice');
 select results_eq(
-  $$ select status, destination_ref, size_bytes from again where source_ref = '1' $$, $$ values ('completed', 'd1', 3::bigint) $$,
+  $$ select status, destination_ref, size_bytes from again where source_ref = '1' $$, $$
+       values ('completed', 'd1', 3::bigint) $$,
   'what is completed stays as it is'
 );
 select results_eq(
-  $$ select status, destination_ref, size_bytes, error_code, error_message from again where source_ref = '2' $$,
+  $$ select status, destination_ref, size_bytes, error_code, error_message from again
+       where source_ref = '2' $$,
   $$ values ('planned', 'd2', 5::bigint, null, null) $$,
   'what failed begins anew, at the destination it already has'
 );
-select results_eq($$ select status from again where source_ref = '3' $$, array['planned'], 'what was skipped can be planned');
+select results_eq(
+  $$ select status from again where source_ref = '3' $$,
+  array['planned'], 'what was skipped can be planned'
+);
 
 -- when the job is replayed
-update marketplace.sync_jobs set status = 'completed', finished_at = now(), lease_id = null, lease_expires_at = null, claimed_at = null where id in (select job_id from held);
+update marketplace.sync_jobs
+set status = 'completed', finished_at = now(), lease_id = null, lease_expires_at = null,
+  claimed_at = null
+where id in (select job_id from held);
 do $$ begin perform marketplace.replay_job(job_id) from held; end $$;
 delete from held;
 insert into held select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
 select results_eq(
-  $$ select destination_ref, status from pg_temp.plan('[{"source_ref": "1", "source_path": "files/a", "name": "a", "destination_path": "x/a"}]') $$,
+  $$ select destination_ref, status
+       from pg_temp.plan('[{"source_ref": "1", "source_path": "files/a", "name": "a", "destination_path": "x/a"}]') $$,
   $$ values ('d1', 'planned') $$,
   'a replay writes to the object that is there already, not beside it'
 );
 
 -- what cannot be planned
-select throws_ok($$ select pg_temp.plan('{}') $$, 'MK400', 'artifacts is not a JSON array', 'a plan is a list');
+select throws_ok(
+  $$ select pg_temp.plan('{}') $$,
+  'MK400', 'artifacts is not a JSON array', 'a plan is a list'
+);
 select throws_ok($$ select pg_temp.plan(null) $$, 'MK400', null, 'nor is nothing one');
 select throws_ok(
-  $$ select pg_temp.plan('[{"source_ref": "1", "source_path": "p"}]') $$, '23502', null, 'an artifact has a name'
+  $$ select pg_temp.plan('[{"source_ref": "1", "source_path": "p"}]') $$,
+  '23502',
+  null,
+  'an artifact has a name'
 );
 select throws_ok(
-  $$ select marketplace.plan_artifacts(job_id, gen_random_uuid(), '[]') from held $$, 'MK409', null, 'who does not hold the job plans nothing'
+  $$ select marketplace.plan_artifacts(job_id, gen_random_uuid(), '[]') from held $$,
+  'MK409',
+  null,
+  'who does not hold the job plans nothing'
 );
 
 select * from finish();

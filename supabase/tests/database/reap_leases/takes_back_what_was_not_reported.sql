@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(9);
 
 -- given a job that a workflow holds
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 
 -- when its lease has not ended
@@ -39,16 +42,23 @@ select results_eq(
   $$ values ('pending', null::uuid, null::timestamptz, 1, 'lease_lost', 'The workflow did not report before its lease ended.') $$,
   'the job is tried again, and says why'
 );
-select ok((select run_at between now() and now() + interval '1 second' from job), 'after a random part of the first backoff');
+select ok(
+  (select run_at between now() and now() + interval '1 second' from job),
+  'after a random part of the first backoff'
+);
 select results_eq(
   'select a.result, a.ended_at is not null, a.error_code from marketplace.sync_job_attempts as a join held as h on h.lease_id = a.id',
   $$ values ('lease_lost', true, 'lease_lost') $$,
   'so does the attempt'
 );
-select is((select count(*) from marketplace.sync_jobs as j join held as h on h.job_id = j.id where j.lease_expires_at <= now())::int, 0, 'nothing is left to take back');
+select is(
+  (select count(*) from marketplace.sync_jobs as j join held as h on h.job_id = j.id where j.lease_expires_at <= now())::int,
+  0, 'nothing is left to take back'
+);
 
 -- when it was the last attempt
-update marketplace.sync_jobs set run_at = now(), attempt_count = 2 where id in (select job_id from held);
+update marketplace.sync_jobs set run_at = now(), attempt_count = 2
+where id in (select job_id from held);
 do $$ begin perform marketplace.claim_jobs(1000); end $$;
 update marketplace.sync_jobs set lease_expires_at = now() where id in (select job_id from held);
 do $$ begin perform marketplace.reap_leases(1000); end $$;
@@ -66,7 +76,9 @@ select results_eq(
 insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id)
 select r.organization_id, r.id, r.workflow_id from marketplace.sync_rules as r, generate_series(1, 3) where r.name = 'Acme mirror';
 do $$ begin perform marketplace.claim_jobs(1000); end $$;
-update marketplace.sync_jobs set lease_expires_at = now() - interval '1 day' where status = 'running' and rule_id = (select id from marketplace.sync_rules where name = 'Acme mirror');
+update marketplace.sync_jobs set lease_expires_at = now() - interval '1 day'
+where status = 'running'
+  and rule_id = (select id from marketplace.sync_rules where name = 'Acme mirror');
 select is(marketplace.reap_leases(2), 2, 'a batch is bounded');
 
 select * from finish();

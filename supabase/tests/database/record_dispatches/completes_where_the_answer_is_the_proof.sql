@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(5);
 
 -- given a workflow that is done when it answers, and a job that was just sent
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 update marketplace.workflows set completion = 'response' where slug = 'acme-run';
 create function pg_temp.record(p_outcome text, p_status int) returns int language sql as $$
@@ -35,8 +38,14 @@ $$;
 
 -- when it did not answer
 do $$ begin perform pg_temp.record('unknown', null); end $$;
-select results_eq('select status from job', array['pending'], 'a workflow that only answers is asked again');
-select is((select a.result from marketplace.sync_job_attempts as a join held as h on h.lease_id = a.id), 'failed', 'the attempt is over');
+select results_eq(
+  'select status from job',
+  array['pending'], 'a workflow that only answers is asked again'
+);
+select is(
+  (select a.result from marketplace.sync_job_attempts as a join held as h on h.lease_id = a.id),
+  'failed', 'the attempt is over'
+);
 
 -- when it answers
 update marketplace.sync_jobs set run_at = now() where id in (select job_id from held);
@@ -44,7 +53,8 @@ delete from held;
 insert into held select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
 do $$ begin perform pg_temp.record('delivered', 204); end $$;
 select results_eq(
-  'select status, result, finished_at is not null, lease_id from job', $$ values ('completed', '{"status_code": 204}'::jsonb, true, null::uuid) $$,
+  'select status, result, finished_at is not null, lease_id from job',
+  $$ values ('completed', '{"status_code": 204}'::jsonb, true, null::uuid) $$,
   'its 2xx completes the job'
 );
 select results_eq(

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(5);
 
 -- given a job whose first attempt was lost and whose second is running
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,13 +26,15 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 create temp table first as select * from held;
 update marketplace.sync_jobs set lease_expires_at = now() where id in (select job_id from held);
 do $$ begin perform marketplace.reap_leases(1000); end $$;
 update marketplace.sync_jobs set run_at = now() where id in (select job_id from held);
-create temp table second as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table second as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp table before as select j.* from job as j;
 
 -- when the first one's outcome comes in late

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(15);
 
 -- given a workflow whose circuit opens at the third failure, and a job
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,9 +26,12 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
-update marketplace.workflows set breaker_threshold = 3, breaker_cooldown = '1 minute', max_concurrency = 9 where slug = 'acme-run';
+update marketplace.workflows
+set breaker_threshold = 3, breaker_cooldown = '1 minute', max_concurrency = 9
+where slug = 'acme-run';
 create temp view circuit as select * from marketplace.workflows where slug = 'acme-run';
 create function pg_temp.record(p_outcome text, p_status int) returns void language plpgsql as $$
 begin
@@ -42,13 +47,30 @@ $$;
 
 -- when dispatches fail
 do $$ begin perform pg_temp.record('failed', 500), pg_temp.record('unknown', null); end $$;
-select results_eq('select breaker_state, breaker_failures from circuit', $$ values ('closed', 2) $$, 'failures and silences are counted');
+select results_eq(
+  'select breaker_state, breaker_failures from circuit',
+  $$ values ('closed', 2) $$, 'failures and silences are counted'
+);
 do $$ begin perform pg_temp.record('delivered', 202); end $$;
-select results_eq('select breaker_state, breaker_failures from circuit', $$ values ('closed', 0) $$, 'a delivery starts the count anew');
+select results_eq(
+  'select breaker_state, breaker_failures from circuit',
+  $$ values ('closed', 0) $$, 'a delivery starts the count anew'
+);
 do $$ begin perform pg_temp.record('failed', 404), pg_temp.record('failed', 400); end $$;
-select results_eq('select breaker_failures from circuit', array[0], 'a refusal is the workflow''s answer, no failure of its host');
-do $$ begin perform pg_temp.record('failed', 500), pg_temp.record('failed', 429), pg_temp.record('failed', null); end $$;
-select results_eq('select breaker_state, breaker_failures from circuit', $$ values ('open', 3) $$, 'the third in a row opens the circuit');
+select results_eq(
+  'select breaker_failures from circuit',
+  array[0], 'a refusal is the workflow''s answer, no failure of its host'
+);
+do $$
+begin
+  perform pg_temp.record('failed', 500), pg_temp.record('failed', 429),
+    pg_temp.record('failed', null);
+end
+$$;
+select results_eq(
+  'select breaker_state, breaker_failures from circuit',
+  $$ values ('open', 3) $$, 'the third in a row opens the circuit'
+);
 select ok(
   (select breaker_until between clock_timestamp() + interval '50 seconds' and clock_timestamp() + interval '70 seconds' from circuit),
   'for the cooldown'
@@ -57,7 +79,10 @@ select ok(
 -- when the probe fails
 update marketplace.workflows set breaker_until = now() where slug = 'acme-run';
 do $$ begin perform pg_temp.record('failed', 500); end $$;
-select results_eq('select breaker_state from circuit', array['open'], 'a failed probe opens the circuit again');
+select results_eq(
+  'select breaker_state from circuit',
+  array['open'], 'a failed probe opens the circuit again'
+);
 select ok(
   (select breaker_until between clock_timestamp() + interval '110 seconds' and clock_timestamp() + interval '130 seconds' from circuit),
   'for twice as long'
@@ -68,7 +93,8 @@ select ok(
   (select breaker_until between clock_timestamp() + interval '230 seconds' and clock_timestamp() + interval '250 seconds' from circuit),
   'and twice as long again'
 );
-update marketplace.workflows set breaker_openings = 20, breaker_until = now() where slug = 'acme-run';
+update marketplace.workflows set breaker_openings = 20, breaker_until = now()
+where slug = 'acme-run';
 do $$ begin perform pg_temp.record('failed', 500); end $$;
 select ok(
   (select breaker_until between clock_timestamp() + interval '29 minutes' and clock_timestamp() + interval '31 minutes' from circuit),
@@ -78,30 +104,43 @@ select ok(
 -- when the probe is refused
 update marketplace.workflows set breaker_until = now() where slug = 'acme-run';
 do $$ begin perform pg_temp.record('failed', 400); end $$;
-select results_eq('select breaker_state from circuit', array['half_open'], 'a refused probe proves nothing: the next one is let through');
+select results_eq(
+  'select breaker_state from circuit',
+  array['half_open'], 'a refused probe proves nothing: the next one is let through'
+);
 
 -- when the probe gets through
-update marketplace.workflows set breaker_state = 'open', breaker_failures = 3, breaker_until = now() where slug = 'acme-run';
+update marketplace.workflows set breaker_state = 'open', breaker_failures = 3, breaker_until = now()
+where slug = 'acme-run';
 do $$ begin perform pg_temp.record('delivered', 202); end $$;
 select results_eq(
   'select breaker_state, breaker_failures, breaker_openings, breaker_until from circuit', $$ values ('closed', 0, 0, null::timestamptz) $$,
   'a delivered probe closes it'
 );
-do $$ begin perform pg_temp.record('failed', 500), pg_temp.record('failed', 500), pg_temp.record('failed', 500); end $$;
+do $$
+begin
+  perform pg_temp.record('failed', 500), pg_temp.record('failed', 500),
+    pg_temp.record('failed', 500);
+end
+$$;
 select ok(
   (select breaker_until between clock_timestamp() + interval '50 seconds' and clock_timestamp() + interval '70 seconds' from circuit),
   'and the next opening is a short one again'
 );
 
 -- when the endpoint is gone
-update marketplace.workflows set breaker_state = 'closed', breaker_failures = 0, breaker_until = null where slug = 'acme-run';
+update marketplace.workflows
+set breaker_state = 'closed', breaker_failures = 0, breaker_until = null where slug = 'acme-run';
 do $$ begin perform pg_temp.record('failed', 410); end $$;
 select results_eq(
   'select is_active, disabled_reason from circuit', $$ values (false, 'The endpoint answered 410 Gone.') $$,
   'a workflow whose endpoint answers 410 is switched off, and says so'
 );
 select is((select status from job), 'dead', 'its job is dead');
-select is_empty('select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''', 'and no other is started');
+select is_empty(
+  'select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''',
+  'and no other is started'
+);
 
 select * from finish();
 rollback;

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(15);
 
 -- given a job that was just sent
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 create temp view attempt as
 select a.* from marketplace.sync_job_attempts as a join held as h on h.job_id = a.job_id;
@@ -42,7 +45,10 @@ create function pg_temp.claim_again() returns void language sql as $$
 $$;
 
 -- when the workflow did not answer
-select is(pg_temp.record('unknown', '{"error_code": "timeout", "error": "no answer"}'), 1, 'an unanswered dispatch is noted');
+select is(
+  pg_temp.record('unknown', '{"error_code": "timeout", "error": "no answer"}'),
+  1, 'an unanswered dispatch is noted'
+);
 select results_eq(
   'select j.status, j.lease_id, j.dispatched_at, a.dispatch_outcome, a.result, a.error_code from job as j, attempt as a',
   $$ select 'running', lease_id, null::timestamptz, 'unknown', null, 'timeout' from held $$,
@@ -50,7 +56,10 @@ select results_eq(
 );
 
 -- when it accepted the job
-select is(pg_temp.record('delivered', '{"status_code": 202, "response": "ok"}'), 1, 'a delivered dispatch is noted');
+select is(
+  pg_temp.record('delivered', '{"status_code": 202, "response": "ok"}'),
+  1, 'a delivered dispatch is noted'
+);
 select results_eq(
   'select j.status, j.dispatched_at, a.dispatch_outcome, a.dispatch_status, a.dispatch_ms, a.response, a.result from job as j, attempt as a',
   $$ values ('running', now(), 'delivered', 202, 12.5, 'ok', null) $$,
@@ -66,7 +75,10 @@ select results_eq(
   $$ values ('pending', 1, null::uuid, 'http_503', 'busy') $$,
   'the job waits for its retry'
 );
-select ok((select run_at >= now() + interval '1 minute' from job), 'not before the time that the workflow asked for');
+select ok(
+  (select run_at >= now() + interval '1 minute' from job),
+  'not before the time that the workflow asked for'
+);
 select results_eq(
   'select a.result, a.ended_at is not null, a.dispatch_outcome, a.error_code from attempt as a',
   $$ values ('failed', true, 'failed', 'http_503') $$,
@@ -97,11 +109,23 @@ create function pg_temp.status_after(p_more jsonb) returns text language sql as 
   select pg_temp.record('failed', p_more);
   select status from job
 $$;
-select is(pg_temp.status_after('{"status_code": 400}'), 'dead', 'a refused request would be refused again: dead at once');
-select is(pg_temp.status_after('{"status_code": 404}'), 'pending', 'n8n''s 404 says "not yet": retried');
+select is(
+  pg_temp.status_after('{"status_code": 400}'),
+  'dead', 'a refused request would be refused again: dead at once'
+);
+select is(
+  pg_temp.status_after('{"status_code": 404}'),
+  'pending', 'n8n''s 404 says "not yet": retried'
+);
 select is(pg_temp.status_after('{"status_code": 429}'), 'pending', 'so does "too many requests"');
-select is(pg_temp.status_after('{"status_code": 400, "retryable": true}'), 'pending', 'the dispatcher may know better');
-select is(pg_temp.status_after('{"error_code": "refused_address", "retryable": false}'), 'dead', 'in both directions');
+select is(
+  pg_temp.status_after('{"status_code": 400, "retryable": true}'),
+  'pending', 'the dispatcher may know better'
+);
+select is(
+  pg_temp.status_after('{"error_code": "refused_address", "retryable": false}'),
+  'dead', 'in both directions'
+);
 select is(pg_temp.status_after('{}'), 'pending', 'no answer at all is retried');
 
 select * from finish();

@@ -4,9 +4,14 @@ set local search_path = extensions;
 select plan(10);
 
 -- given
-insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage'), ('zeta', 'Zeta', 'storage');
+insert into marketplace.providers (slug, name, category)
+values ('acme', 'Acme', 'storage'), ('zeta', 'Zeta', 'storage');
 insert into marketplace.organizations (slug, name) values ('red', 'Red');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 
 -- then
 select throws_ok(

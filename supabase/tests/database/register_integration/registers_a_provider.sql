@@ -16,7 +16,9 @@ select results_eq(
   $$ select i.id, i.slug, i.name, i.provider, i.category, i.config, i.status, i.health_status, o.is_default
      from marketplace.integrations as i join marketplace.organizations as o on o.id = i.organization_id
      where i.slug = 'acme-files' $$,
-  $$ select id, 'acme-files', 'Files', 'acme', 'storage', '{"bucket": "a"}'::jsonb, 'active', 'unknown', true from first $$,
+  $$ select id, 'acme-files', 'Files', 'acme', 'storage', '{"bucket": "a"}'::jsonb, 'active',
+       'unknown', true
+       from first $$,
   'it is active, unprobed, and the platform''s own'
 );
 select is(
@@ -31,7 +33,8 @@ select is(
   'registering again answers with the same id'
 );
 select results_eq(
-  $$ select name, category, config, is_default from marketplace.integrations where slug = 'acme-files' $$,
+  $$ select name, category, config, is_default from marketplace.integrations
+       where slug = 'acme-files' $$,
   $$ values ('All files', 'archive', '{"bucket": "b"}'::jsonb, true) $$,
   'registering again updates name, category and config'
 );
@@ -39,14 +42,22 @@ select is(
   (select config_version from marketplace.integrations where slug = 'acme-files'), 2::bigint,
   'a changed config moves the version on'
 );
-do $$ begin perform marketplace.register_integration('acme-files', 'All files', 'acme', 'archive', '{"bucket": "b"}'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'All files', 'acme', 'archive', '{"bucket": "b"}');
+end
+$$;
 select is(
   (select config_version from marketplace.integrations where slug = 'acme-files'), 2::bigint,
   'an unchanged one does not'
 );
 
 -- when a second one of the provider is registered
-do $$ begin perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
+end
+$$;
 select is(
   (select is_default from marketplace.integrations where slug = 'acme-backup'), false,
   'a second integration of a provider is not its default'
@@ -54,7 +65,11 @@ select is(
 
 -- when a tenant registers one of its own
 insert into marketplace.organizations (slug, name) values ('red', 'Red');
-do $$ begin perform marketplace.register_integration('red-files', 'Red files', 'acme', 'storage', '{}', 'red'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('red-files', 'Red files', 'acme', 'storage', '{}', 'red');
+end
+$$;
 select results_eq(
   $$ select o.slug, i.is_default
      from marketplace.integrations as i join marketplace.organizations as o on o.id = i.organization_id

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(6);
 
 -- given an event whose only job is completed
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 do $$ begin perform marketplace.complete_job(job_id, lease_id) from held; end $$;
 
@@ -42,18 +45,29 @@ select is((select marketplace.replay_event(event_id) from job), 2, 'each rule ha
 -- then
 select set_eq(
   'select rule, status, is_replay from event_job',
-  $$ values ('Acme mirror', 'completed', false), ('Acme mirror', 'pending', true), ('Acme later', 'pending', false) $$,
+  $$ values ('Acme mirror', 'completed', false), ('Acme mirror', 'pending', true),
+       ('Acme later', 'pending', false) $$,
   'a rule that had a job has it replayed; a rule that had none has one now'
 );
-select is((select count(distinct correlation_id) from event_job)::int, 1, 'all under one correlation id');
-select is((select marketplace.replay_event(event_id) from job), 0, 'while they wait there is nothing to replay');
+select is(
+  (select count(distinct correlation_id) from event_job)::int,
+  1, 'all under one correlation id'
+);
+select is(
+  (select marketplace.replay_event(event_id) from job),
+  0, 'while they wait there is nothing to replay'
+);
 
 -- when a rule does not match any more
 update marketplace.sync_rules set is_active = false where name = 'Acme later';
-delete from marketplace.sync_jobs where rule_id = (select id from marketplace.sync_rules where name = 'Acme later');
+delete from marketplace.sync_jobs
+where rule_id = (select id from marketplace.sync_rules where name = 'Acme later');
 select is((select marketplace.replay_event(event_id) from job), 0, 'it makes no job');
 select throws_ok(
-  $$ select marketplace.replay_event('00000000-0000-4000-8000-000000000000') $$, 'MK404', 'event 00000000-0000-4000-8000-000000000000 does not exist', 'an unknown event is named'
+  $$ select marketplace.replay_event('00000000-0000-4000-8000-000000000000') $$,
+  'MK404',
+  'event 00000000-0000-4000-8000-000000000000 does not exist',
+  'an unknown event is named'
 );
 
 select * from finish();

@@ -8,9 +8,14 @@ select plan(9);
 do $$ begin perform marketplace.configure_platform('https://project.example/functions/v1/'); end $$;
 update marketplace.dispatcher_state set rung_at = '-infinity', polling_until = '-infinity';
 create temp table before as select coalesce(max(id), 0) as id from net.http_request_queue;
-create temp view ring as select q.* from net.http_request_queue as q where q.id > (select id from before);
+create temp view ring as select q.* from net.http_request_queue as q
+where q.id > (select id from before);
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 create function pg_temp.arrive(p_count int) returns void language sql as $$
   insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, dedupe_key)
   select i.organization_id, i.id, i.provider, 't', n::text from marketplace.integrations as i, generate_series(1, p_count) as n
@@ -37,7 +42,10 @@ select ok(
   'for as long as it said'
 );
 do $$ begin perform marketplace.mark_polling(3600000); end $$;
-select ok((select polling_until < clock_timestamp() + interval '11 seconds' from marketplace.dispatcher_state), 'but ten seconds at most: it may have died');
+select ok(
+  (select polling_until < clock_timestamp() + interval '11 seconds' from marketplace.dispatcher_state),
+  'but ten seconds at most: it may have died'
+);
 do $$ begin perform marketplace.mark_polling(0), pg_temp.arrive(1); end $$;
 select is(pg_temp.rings(), 3, 'a dispatcher that stops polling is rung again');
 

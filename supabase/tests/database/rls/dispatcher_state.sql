@@ -61,9 +61,18 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['state'], 'the service role sees all');
-select isnt_empty($$ update marketplace.dispatcher_state set rung_at = rung_at where is_singleton returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.dispatcher_state where is_singleton returning 1 $$, 'it deletes');
+select results_eq(
+  'select organization from seen order by 1',
+  array['state'], 'the service role sees all'
+);
+select isnt_empty(
+  $$ update marketplace.dispatcher_state set rung_at = rung_at where is_singleton returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.dispatcher_state where is_singleton returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

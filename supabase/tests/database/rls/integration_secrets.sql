@@ -66,9 +66,18 @@ select throws_ok(command, '42501', null, 'a newcomer may not ' || command) from 
 
 -- as a member again: no way around by a function
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select throws_ok($$ select marketplace.integration_credentials(gen_random_uuid()) $$, '42501', null, 'an owner is given no credentials');
-select throws_ok($$ select marketplace.webhook_config('acme', 'red-files') $$, '42501', null, 'nor a webhook secret');
-select throws_ok($$ select marketplace._vault_read(gen_random_uuid()) $$, '42501', null, 'nor anything of Vault through us');
+select throws_ok(
+  $$ select marketplace.integration_credentials(gen_random_uuid()) $$,
+  '42501', null, 'an owner is given no credentials'
+);
+select throws_ok(
+  $$ select marketplace.webhook_config('acme', 'red-files') $$,
+  '42501', null, 'nor a webhook secret'
+);
+select throws_ok(
+  $$ select marketplace._vault_read(gen_random_uuid()) $$,
+  '42501', null, 'nor anything of Vault through us'
+);
 select throws_ok($$ select * from vault.decrypted_secrets $$, '42501', null, 'nor past us');
 
 -- as anon
@@ -80,13 +89,26 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['blue', 'red'], 'the service role sees all');
+select results_eq(
+  'select organization from seen order by 1',
+  array['blue', 'red'], 'the service role sees all'
+);
 select lives_ok(
-  $$ insert into marketplace.integration_secrets (integration_id, purpose, vault_secret_id) select id, 'other', gen_random_uuid() from marketplace.integrations where slug = 'red-files' $$,
+  $$ insert into marketplace.integration_secrets (integration_id, purpose, vault_secret_id) select id,
+       'other', gen_random_uuid()
+       from marketplace.integrations where slug = 'red-files' $$,
   'it inserts'
 );
-select isnt_empty($$ update marketplace.integration_secrets set purpose = purpose where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.integration_secrets where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it deletes');
+select isnt_empty(
+  $$ update marketplace.integration_secrets set purpose = purpose
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.integration_secrets
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

@@ -23,7 +23,9 @@ begin
     marketplace.register_integration('blue-files', 'Blue files', 'acme', 'storage', '{}', 'blue');
 end
 $$;
-insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id, gen_random_uuid() from marketplace.integrations where provider = 'acme';
+insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
+  gen_random_uuid()
+from marketplace.integrations where provider = 'acme';
 
 create temp view seen with (security_invoker = true) as
 select (select split_part(i.slug, '-', 1) from marketplace.integrations as i where i.id = integration_id) as organization from marketplace.oauth_tokens where integration_id in (select id from marketplace.integrations where provider = 'acme');
@@ -69,13 +71,26 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['blue', 'red'], 'the service role sees all');
+select results_eq(
+  'select organization from seen order by 1',
+  array['blue', 'red'], 'the service role sees all'
+);
 select lives_ok(
-  $$ insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id, gen_random_uuid() from marketplace.integrations where slug = 'red-files' $$,
+  $$ insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
+       gen_random_uuid()
+       from marketplace.integrations where slug = 'red-files' $$,
   'it inserts'
 );
-select isnt_empty($$ update marketplace.oauth_tokens set status = status where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.oauth_tokens where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it deletes');
+select isnt_empty(
+  $$ update marketplace.oauth_tokens set status = status
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.oauth_tokens
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

@@ -29,27 +29,42 @@ grant select on seen, write to public;
 -- as an owner
 set local role authenticated;
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select results_eq('select distinct organization from seen', array['red'], 'an owner sees what is red');
+select results_eq(
+  'select distinct organization from seen',
+  array['red'], 'an owner sees what is red'
+);
 select throws_ok(command, '42501', null, 'an owner may not ' || command) from write;
 
 -- as a member
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select results_eq('select distinct organization from seen', array['red'], 'a member sees what is red');
+select results_eq(
+  'select distinct organization from seen',
+  array['red'], 'a member sees what is red'
+);
 select throws_ok(command, '42501', null, 'a member may not ' || command) from write;
 
 -- as a viewer
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select results_eq('select distinct organization from seen', array['red'], 'a viewer sees what is red');
+select results_eq(
+  'select distinct organization from seen',
+  array['red'], 'a viewer sees what is red'
+);
 select throws_ok(command, '42501', null, 'a viewer may not ' || command) from write;
 
 -- as a stranger
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select results_eq('select distinct organization from seen', array['blue'], 'a stranger sees what is blue');
+select results_eq(
+  'select distinct organization from seen',
+  array['blue'], 'a stranger sees what is blue'
+);
 select throws_ok(command, '42501', null, 'a stranger may not ' || command) from write;
 
 -- as a newcomer
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
-select results_eq('select distinct organization from seen', '{}'::text[], 'a newcomer sees nothing');
+select results_eq(
+  'select distinct organization from seen',
+  '{}'::text[], 'a newcomer sees nothing'
+);
 select throws_ok(command, '42501', null, 'a newcomer may not ' || command) from write;
 
 -- as anon
@@ -61,13 +76,25 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['blue', 'red', 'red', 'red'], 'the service role sees all');
+select results_eq(
+  'select organization from seen order by 1',
+  array['blue', 'red', 'red', 'red'], 'the service role sees all'
+);
 select lives_ok(
-  $$ insert into marketplace.organization_members (organization_id, user_id) values (md5('red')::uuid, gen_random_uuid()) $$,
+  $$ insert into marketplace.organization_members (organization_id, user_id)
+       values (md5('red')::uuid, gen_random_uuid()) $$,
   'it inserts'
 );
-select isnt_empty($$ update marketplace.organization_members set role = role where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.organization_members where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$, 'it deletes');
+select isnt_empty(
+  $$ update marketplace.organization_members set role = role
+       where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.organization_members
+       where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

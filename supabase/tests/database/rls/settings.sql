@@ -61,9 +61,18 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['settings'], 'the service role sees all');
-select isnt_empty($$ update marketplace.settings set updated_at = updated_at where is_singleton returning 1 $$, 'it updates');
-select throws_ok(command, '42501', null, 'it may not ' || command) from write where command not like 'update %';
+select results_eq(
+  'select organization from seen order by 1',
+  array['settings'], 'the service role sees all'
+);
+select isnt_empty(
+  $$ update marketplace.settings set updated_at = updated_at where is_singleton returning 1 $$,
+  'it updates'
+);
+select throws_ok(
+  command,
+  '42501', null, 'it may not ' || command
+) from write where command not like 'update %';
 
 select * from finish();
 rollback;

@@ -61,44 +61,78 @@ grant select on view, closed_view to public;
 -- as an owner
 set local role authenticated;
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select results_eq(pg_temp.look(name), array['red'], name || ' shows an owner what is red') from view;
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for an owner') from closed_view;
+select results_eq(
+  pg_temp.look(name),
+  array['red'], name || ' shows an owner what is red'
+) from view;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for an owner'
+) from closed_view;
 
 -- as a member
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select results_eq(pg_temp.look(name), array['red'], name || ' shows a member what is red') from view;
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for a member') from closed_view;
+select results_eq(
+  pg_temp.look(name),
+  array['red'], name || ' shows a member what is red'
+) from view;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for a member'
+) from closed_view;
 
 -- as a viewer
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select results_eq(pg_temp.look(name), array['red'], name || ' shows a viewer what is red') from view;
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for a viewer') from closed_view;
+select results_eq(
+  pg_temp.look(name),
+  array['red'], name || ' shows a viewer what is red'
+) from view;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for a viewer'
+) from closed_view;
 
 -- as a stranger
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select results_eq(pg_temp.look(name), array['blue'], name || ' shows a stranger what is blue') from view;
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for a stranger') from closed_view;
+select results_eq(
+  pg_temp.look(name),
+  array['blue'], name || ' shows a stranger what is blue'
+) from view;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for a stranger'
+) from closed_view;
 
 -- as a newcomer
 set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
 select results_eq(pg_temp.look(name), '{}'::text[], name || ' shows a newcomer nothing') from view;
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for a newcomer') from closed_view;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for a newcomer'
+) from closed_view;
 
 -- as anon
 set local role anon;
 set local request.jwt.claims = '{"role": "anon"}';
-select throws_ok(pg_temp.look(name), '42501', null, name || ' is not for anon') from (table view union all table closed_view) as v;
+select throws_ok(
+  pg_temp.look(name),
+  '42501', null, name || ' is not for anon'
+) from (table view union all table closed_view) as v;
 
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq(pg_temp.look(name), array['blue', 'red'], name || ' shows the service role all') from view;
+select results_eq(
+  pg_temp.look(name),
+  array['blue', 'red'], name || ' shows the service role all'
+) from view;
 select lives_ok(pg_temp.look(name), name || ' is for the service role') from closed_view;
 
 -- when somebody sees everything, no view was left out
 reset role;
 select set_eq(
-  $$ select c.relname::text from pg_catalog.pg_class as c where c.relnamespace = 'marketplace'::regnamespace and c.relkind = 'v' $$,
+  $$ select c.relname::text from pg_catalog.pg_class as c
+       where c.relnamespace = 'marketplace'::regnamespace and c.relkind = 'v' $$,
   'select name from view union all select name from closed_view', 'every view was looked at'
 );
 

@@ -70,13 +70,26 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['blue', 'red'], 'the service role sees all');
+select results_eq(
+  'select organization from seen order by 1',
+  array['blue', 'red'], 'the service role sees all'
+);
 select lives_ok(
-  $$ insert into marketplace.webhook_deliveries (integration_id, dedupe_key, event_id, correlation_id) select id, '2', gen_random_uuid(), gen_random_uuid() from marketplace.integrations where slug = 'red-files' $$,
+  $$ insert into marketplace.webhook_deliveries (integration_id, dedupe_key, event_id, correlation_id) select id,
+       '2', gen_random_uuid(), gen_random_uuid()
+       from marketplace.integrations where slug = 'red-files' $$,
   'it inserts'
 );
-select isnt_empty($$ update marketplace.webhook_deliveries set duplicate_count = duplicate_count where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.webhook_deliveries where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$, 'it deletes');
+select isnt_empty(
+  $$ update marketplace.webhook_deliveries set duplicate_count = duplicate_count
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.webhook_deliveries
+       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

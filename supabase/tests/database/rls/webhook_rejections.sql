@@ -61,13 +61,23 @@ select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
 -- as the service role
 set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq('select organization from seen order by 1', array['acme'], 'the service role sees all');
+select results_eq(
+  'select organization from seen order by 1',
+  array['acme'], 'the service role sees all'
+);
 select lives_ok(
-  $$ insert into marketplace.webhook_rejections (provider, reason, minute) values ('acme', 'y', now()) $$,
+  $$ insert into marketplace.webhook_rejections (provider, reason, minute)
+       values ('acme', 'y', now()) $$,
   'it inserts'
 );
-select isnt_empty($$ update marketplace.webhook_rejections set reason = reason where provider = 'acme' returning 1 $$, 'it updates');
-select isnt_empty($$ delete from marketplace.webhook_rejections where provider = 'acme' returning 1 $$, 'it deletes');
+select isnt_empty(
+  $$ update marketplace.webhook_rejections set reason = reason where provider = 'acme' returning 1 $$,
+  'it updates'
+);
+select isnt_empty(
+  $$ delete from marketplace.webhook_rejections where provider = 'acme' returning 1 $$,
+  'it deletes'
+);
 
 select * from finish();
 rollback;

@@ -7,8 +7,10 @@ select plan(10);
 select null from pg_advisory_xact_lock(hashtext('marketplace.route_events'));
 
 -- given a rule that absorbs, per account
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -19,7 +21,8 @@ insert into marketplace.sync_rules (name, source_integration_id, source_pattern,
 select 'Acme mirror', s.id, 'files/**', d.id, w.id
 from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
 where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
-update marketplace.sync_rules set absorbs = true, concurrency_key = '{account}' where name = 'Acme mirror';
+update marketplace.sync_rules set absorbs = true, concurrency_key = '{account}'
+where name = 'Acme mirror';
 create temp view event as
 select e.* from marketplace.webhook_events as e join marketplace.integrations as i on i.id = e.integration_id
 where i.slug = 'acme-files';
@@ -53,7 +56,9 @@ select results_eq(
   'the others say which job took them in'
 );
 select is_empty(
-  $$ select e.id from event as e where e.absorbed_by is not null and e.absorbed_by not in (select id from job where account = 'ann') $$,
+  $$ select e.id from event as e
+       where e.absorbed_by is not null
+       and e.absorbed_by not in (select id from job where account = 'ann') $$,
   'a job of their own account'
 );
 
@@ -91,7 +96,8 @@ select results_eq(
   'a job that has begun absorbs nothing: the next one waits behind it'
 );
 select is_empty(
-  'select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''', 'and is not started beside it'
+  'select 1 from marketplace.claim_jobs(1000) where workflow_slug = ''acme-run''',
+  'and is not started beside it'
 );
 
 -- when an event comes for a rule that does not absorb
@@ -102,8 +108,14 @@ begin
   perform marketplace.route_events();
 end
 $$;
-select is((select count(*) from job where account = 'ann')::int, 4, 'each event has a job of its own');
-select is_empty($$ select id from event where dedupe_key in ('a7', 'a8') and absorbed_by is not null $$, 'and none is absorbed');
+select is(
+  (select count(*) from job where account = 'ann')::int,
+  4, 'each event has a job of its own'
+);
+select is_empty(
+  $$ select id from event where dedupe_key in ('a7', 'a8') and absorbed_by is not null $$,
+  'and none is absorbed'
+);
 select is(
   (select array_agg(event order by position) from job join marketplace.sync_jobs using (id) where account = 'ann'),
   '{a5,a6,a7,a8}', 'in the order of the events'

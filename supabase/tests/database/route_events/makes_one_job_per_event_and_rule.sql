@@ -7,8 +7,10 @@ select plan(11);
 select null from pg_advisory_xact_lock(hashtext('marketplace.route_events'));
 
 -- given two rules of a source, one of them with a priority and attempts of its own
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -43,7 +45,8 @@ do $$ begin perform marketplace.route_events(); end $$;
 -- then
 select set_eq(
   'select resource_path, rule from job',
-  $$ values ('files/a.txt', 'Acme mirror'), ('files/a.txt', 'Acme urgent'), ('files/b.zip', 'Acme mirror') $$,
+  $$ values ('files/a.txt', 'Acme mirror'), ('files/a.txt', 'Acme urgent'),
+       ('files/b.zip', 'Acme mirror') $$,
   'each event has one job for each rule that it matches'
 );
 select results_eq(
@@ -53,11 +56,13 @@ select results_eq(
 );
 select is_empty($$ select id from event where processed_at is null $$, 'and when');
 select is_empty(
-  $$ select id from job where status <> 'pending' or run_at <> now() or attempt_count <> 0 or lease_id is not null $$,
+  $$ select id from job
+       where status <> 'pending' or run_at <> now() or attempt_count <> 0 or lease_id is not null $$,
   'its jobs are due at once and held by nobody'
 );
 select is_empty(
-  $$ select id from job where correlation_id <> event_correlation_id or event_created_at <> event_made_at $$,
+  $$ select id from job
+       where correlation_id <> event_correlation_id or event_created_at <> event_made_at $$,
   'they carry on the event''s correlation id and say in which partition it lies'
 );
 select results_eq(
@@ -66,21 +71,30 @@ select results_eq(
   'priority and attempts are the rule''s, else the workflow''s'
 );
 select is_empty(
-  $$ select j.id from job as j join marketplace.sync_rules as r on r.id = j.rule_id where j.organization_id <> r.organization_id $$,
+  $$ select j.id from job as j join marketplace.sync_rules as r on r.id = j.rule_id
+       where j.organization_id <> r.organization_id $$,
   'they belong to the organization of the rule'
 );
 
 -- when routing happens again
-select results_eq('select * from marketplace.route_events()', 'select 0, 0', 'nothing is left to route');
+select results_eq(
+  'select * from marketplace.route_events()',
+  'select 0, 0', 'nothing is left to route'
+);
 -- or an event comes up again, its mark lost
-update marketplace.webhook_events set processed = false, processed_at = null where id in (select id from event);
+update marketplace.webhook_events set processed = false, processed_at = null
+where id in (select id from event);
 do $$ begin perform marketplace.route_events(); end $$;
 select is((select count(*) from job)::int, 3, 'an event that is routed twice makes no second job');
 
 -- when there is more than one batch
-update marketplace.webhook_events set processed = false, processed_at = null where id in (select id from event);
+update marketplace.webhook_events set processed = false, processed_at = null
+where id in (select id from event);
 select results_eq('select events from marketplace.route_events(2)', array[2], 'a batch is bounded');
-select results_eq('select events from marketplace.route_events(2)', array[1], 'the rest comes with the next one');
+select results_eq(
+  'select events from marketplace.route_events(2)',
+  array[1], 'the rest comes with the next one'
+);
 
 select * from finish();
 rollback;

@@ -5,7 +5,8 @@ select plan(16);
 
 -- given an action
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-insert into marketplace.actions (provider_slug, slug, name, method, path) values ('acme', 'files.get', 'Get a file', 'GET', '/files/{id}');
+insert into marketplace.actions (provider_slug, slug, name, method, path)
+values ('acme', 'files.get', 'Get a file', 'GET', '/files/{id}');
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -27,24 +28,35 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.actions'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.actions'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select throws_ok(
-  $$ insert into marketplace.actions (provider_slug, slug, name, method, path) values ('acme', 'files.get', 'Again', 'GET', '/') $$, '23505', null,
+  $$ insert into marketplace.actions (provider_slug, slug, name, method, path)
+       values ('acme', 'files.get', 'Again', 'GET', '/') $$,
+  '23505',
+  null,
   'an action is unique within its provider'
 );
 select throws_ok(
-  $$ insert into marketplace.actions (provider_slug, slug, name, method, path) values ('nope', 'files.get', 'Get', 'GET', '/') $$, '23503', null,
+  $$ insert into marketplace.actions (provider_slug, slug, name, method, path)
+       values ('nope', 'files.get', 'Get', 'GET', '/') $$,
+  '23503',
+  null,
   'whose provider exists'
 );
 select results_eq(
-  $$ select is_idempotent, is_read_only, body_type, quota_cost from marketplace.actions where provider_slug = 'acme' $$, $$ values (false, false, 'json', 1) $$,
+  $$ select is_idempotent, is_read_only, body_type, quota_cost from marketplace.actions
+       where provider_slug = 'acme' $$, $$ values (false, false, 'json', 1) $$,
   'an action is taken for a write that must not be repeated, unless it says otherwise'
 );
 delete from marketplace.providers where slug = 'acme';
-select is_empty($$ select slug from marketplace.actions where provider_slug = 'acme' $$, 'actions go with their provider');
+select is_empty(
+  $$ select slug from marketplace.actions where provider_slug = 'acme' $$,
+  'actions go with their provider'
+);
 
 select * from finish();
 rollback;

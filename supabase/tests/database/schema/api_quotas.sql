@@ -5,7 +5,11 @@ select plan(8);
 
 -- given a quota
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 insert into marketplace.api_quotas (organization_id, integration_id, name, limit_count, resets_at)
 select organization_id, id, 'given', 100, now() + interval '1 hour' from marketplace.integrations where slug = 'acme-files';
 
@@ -22,7 +26,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.api_quotas'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.api_quotas'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -31,9 +36,15 @@ select throws_ok(
      select organization_id, integration_id, name, 1, now() from marketplace.api_quotas where name = 'given' $$,
   '23505', null, 'an integration has a quota once'
 );
-select throws_ok($$ update marketplace.api_quotas set integration_id = gen_random_uuid() where name = 'given' $$, '23503', null, 'of an integration that exists');
+select throws_ok(
+  $$ update marketplace.api_quotas set integration_id = gen_random_uuid() where name = 'given' $$,
+  '23503', null, 'of an integration that exists'
+);
 delete from marketplace.integrations where slug = 'acme-files';
-select is_empty($$ select id from marketplace.api_quotas where name = 'given' $$, 'quotas go with it');
+select is_empty(
+  $$ select id from marketplace.api_quotas where name = 'given' $$,
+  'quotas go with it'
+);
 
 select * from finish();
 rollback;

@@ -5,8 +5,13 @@ select plan(21);
 
 -- given an artifact
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 insert into marketplace.sync_rules (name, source_integration_id, workflow_id)
 select 'Acme mirror', i.id, w.id from marketplace.integrations as i, marketplace.workflows as w
 where i.slug = 'acme-files' and w.slug = 'acme-run';
@@ -42,13 +47,16 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.artifact_syncs'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.artifact_syncs'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select results_eq(
-  $$ select status, content_type, destination_path, destination_integration_id from marketplace.artifact_syncs where correlation_id = md5('given')::uuid $$,
-  $$ values ('planned', 'application/octet-stream', '', null::uuid) $$, 'an artifact is planned, of bytes'
+  $$ select status, content_type, destination_path, destination_integration_id
+       from marketplace.artifact_syncs where correlation_id = md5('given')::uuid $$,
+  $$ values ('planned', 'application/octet-stream', '', null::uuid) $$,
+  'an artifact is planned, of bytes'
 );
 select throws_ok(
   $$ insert into marketplace.artifact_syncs (organization_id, job_id, rule_id, source_integration_id, correlation_id, source_ref, source_path, name)
@@ -56,7 +64,11 @@ select throws_ok(
      from marketplace.artifact_syncs where correlation_id = md5('given')::uuid $$,
   '23505', null, 'a job moves an artifact once'
 );
-select throws_ok($$ update marketplace.artifact_syncs set job_id = gen_random_uuid() where correlation_id = md5('given')::uuid $$, '23503', null, 'its job exists');
+select throws_ok(
+  $$ update marketplace.artifact_syncs set job_id = gen_random_uuid()
+       where correlation_id = md5('given')::uuid $$,
+  '23503', null, 'its job exists'
+);
 select lives_ok(
   $$ update marketplace.artifact_syncs
      set status = 'completed', completed_at = now(), size_bytes = null, destination_size_bytes = 7, destination_checksum = 'md5:1'
@@ -64,7 +76,10 @@ select lives_ok(
   'where the source does not say how long it is, what arrived counts'
 );
 delete from marketplace.sync_jobs where correlation_id = md5('given')::uuid;
-select is_empty($$ select id from marketplace.artifact_syncs where correlation_id = md5('given')::uuid $$, 'artifacts go with their job');
+select is_empty(
+  $$ select id from marketplace.artifact_syncs where correlation_id = md5('given')::uuid $$,
+  'artifacts go with their job'
+);
 
 select * from finish();
 rollback;

@@ -16,11 +16,15 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.dispatcher_state'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.dispatcher_state'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
-select throws_ok('insert into marketplace.dispatcher_state default values', '23505', null, 'there is no second row');
+select throws_ok(
+  'insert into marketplace.dispatcher_state default values',
+  '23505', null, 'there is no second row'
+);
 
 select * from finish();
 rollback;

@@ -20,12 +20,14 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.execution_logs'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.execution_logs'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select results_eq(
-  $$ select tableoid::regclass::text from marketplace.execution_logs where id = md5('given')::uuid $$, array['marketplace.execution_logs_default'],
+  $$ select tableoid::regclass::text from marketplace.execution_logs where id = md5('given')::uuid $$,
+  array['marketplace.execution_logs_default'],
   'an execution of a day without a partition is kept, too'
 );
 

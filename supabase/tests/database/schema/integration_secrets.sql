@@ -5,7 +5,11 @@ select plan(5);
 
 -- given a secret
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 do $$ begin perform marketplace.set_integration_secret('acme-files', 'webhook', 'x'); end $$;
 
 -- then each check refuses what it is there for
@@ -19,7 +23,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.integration_secrets'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.integration_secrets'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -30,7 +35,8 @@ select throws_ok(
   '23505', null, 'a Vault secret is referred to once'
 );
 select throws_ok(
-  $$ insert into marketplace.integration_secrets (integration_id, purpose, vault_secret_id) values (gen_random_uuid(), 'x', gen_random_uuid()) $$,
+  $$ insert into marketplace.integration_secrets (integration_id, purpose, vault_secret_id)
+       values (gen_random_uuid(), 'x', gen_random_uuid()) $$,
   '23503', null, 'by an integration that exists'
 );
 

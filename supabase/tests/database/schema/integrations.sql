@@ -5,7 +5,11 @@ select plan(11);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -22,7 +26,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.integrations'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.integrations'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -36,8 +41,15 @@ select throws_ok(
      select organization_id, 'acme-second', 'Second', provider, category, true from marketplace.integrations where slug = 'acme-files' $$,
   '23505', null, 'a provider has one default integration'
 );
-select throws_ok($$ update marketplace.integrations set provider = 'nope' where slug = 'acme-files' $$, '23503', null, 'of a provider that exists');
-select throws_ok($$ update marketplace.integrations set organization_id = gen_random_uuid() where slug = 'acme-files' $$, '23503', null, 'and an organization');
+select throws_ok(
+  $$ update marketplace.integrations set provider = 'nope' where slug = 'acme-files' $$,
+  '23503', null, 'of a provider that exists'
+);
+select throws_ok(
+  $$ update marketplace.integrations set organization_id = gen_random_uuid()
+       where slug = 'acme-files' $$,
+  '23503', null, 'and an organization'
+);
 
 select * from finish();
 rollback;

@@ -4,7 +4,11 @@ set local search_path = extensions;
 select plan(6);
 
 -- given an endpoint
-do $$ begin perform marketplace.add_notification_endpoint('https://given.example', array['*']); end $$;
+do $$
+begin
+  perform marketplace.add_notification_endpoint('https://given.example', array['*']);
+end
+$$;
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -17,7 +21,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.notification_endpoints'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.notification_endpoints'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -27,10 +32,18 @@ select throws_ok(
   '23505', null, 'an organization has an endpoint once'
 );
 select throws_ok(
-  $$ update marketplace.notification_endpoints set rule_id = gen_random_uuid() where url = 'https://given.example' $$, '23503', null, 'its rule exists'
+  $$ update marketplace.notification_endpoints set rule_id = gen_random_uuid()
+       where url = 'https://given.example' $$,
+  '23503',
+  null,
+  'its rule exists'
 );
-delete from marketplace.sync_rules where id = (select rule_id from marketplace.notification_endpoints where url = 'https://given.example');
-select is_empty($$ select id from marketplace.notification_endpoints where url = 'https://given.example' $$, 'an endpoint goes with its rule');
+delete from marketplace.sync_rules
+where id = (select rule_id from marketplace.notification_endpoints where url = 'https://given.example');
+select is_empty(
+  $$ select id from marketplace.notification_endpoints where url = 'https://given.example' $$,
+  'an endpoint goes with its rule'
+);
 
 select * from finish();
 rollback;

@@ -5,8 +5,14 @@ select plan(6);
 
 -- given a token
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
-insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id, md5('1')::uuid from marketplace.integrations where slug = 'acme-files';
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
+insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
+  md5('1')::uuid
+from marketplace.integrations where slug = 'acme-files';
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -19,7 +25,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.oauth_tokens'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.oauth_tokens'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -29,12 +36,15 @@ select throws_ok(
   '23505', null, 'a Vault secret is referred to once'
 );
 select throws_ok(
-  $$ insert into marketplace.oauth_tokens (integration_id, access_token_vault_id) values (gen_random_uuid(), gen_random_uuid()) $$,
+  $$ insert into marketplace.oauth_tokens (integration_id, access_token_vault_id)
+       values (gen_random_uuid(), gen_random_uuid()) $$,
   '23503', null, 'by an integration that exists'
 );
 select results_eq(
-  $$ select token_type, status, scopes, expires_at from marketplace.oauth_tokens where refresh_token_vault_id = md5('1')::uuid $$,
-  $$ values ('Bearer', 'active', '{}'::text[], null::timestamptz) $$, 'a token is an active bearer token that does not expire, unless it says otherwise'
+  $$ select token_type, status, scopes, expires_at from marketplace.oauth_tokens
+       where refresh_token_vault_id = md5('1')::uuid $$,
+  $$ values ('Bearer', 'active', '{}'::text[], null::timestamptz) $$,
+  'a token is an active bearer token that does not expire, unless it says otherwise'
 );
 
 select * from finish();

@@ -17,7 +17,8 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.organization_members'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.organization_members'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
@@ -27,12 +28,15 @@ select throws_ok(
   '23505', null, 'a user is a member once'
 );
 select throws_ok(
-  $$ insert into marketplace.organization_members (organization_id, user_id) values (gen_random_uuid(), gen_random_uuid()) $$,
+  $$ insert into marketplace.organization_members (organization_id, user_id)
+       values (gen_random_uuid(), gen_random_uuid()) $$,
   '23503', null, 'of an organization that exists'
 );
 delete from marketplace.organizations where slug = 'red';
 select is_empty(
-  $$ select role from marketplace.organization_members where user_id = '00000000-0000-4000-8000-000000000001' $$, 'memberships go with their organization'
+  $$ select role from marketplace.organization_members
+       where user_id = '00000000-0000-4000-8000-000000000001' $$,
+  'memberships go with their organization'
 );
 
 select * from finish();

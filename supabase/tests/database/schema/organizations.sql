@@ -17,17 +17,36 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.organizations'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.organizations'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
-select throws_ok($$ insert into marketplace.organizations (slug, name) values ('red', 'Other') $$, '23505', null, 'a slug is unique');
-select throws_ok($$ update marketplace.organizations set is_default = true where slug = 'red' $$, '23505', null, 'there is one default organization');
-select results_eq($$ select slug from marketplace.organizations where is_default $$, array['default'], 'which is there from the start');
+select throws_ok(
+  $$ insert into marketplace.organizations (slug, name) values ('red', 'Other') $$,
+  '23505', null, 'a slug is unique'
+);
+select throws_ok(
+  $$ update marketplace.organizations set is_default = true where slug = 'red' $$,
+  '23505', null, 'there is one default organization'
+);
+select results_eq(
+  $$ select slug from marketplace.organizations where is_default $$,
+  array['default'], 'which is there from the start'
+);
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
-update marketplace.integrations set organization_id = (select id from marketplace.organizations where slug = 'red') where slug = 'acme-files';
-select throws_ok($$ delete from marketplace.organizations where slug = 'red' $$, '23503', null, 'an organization with integrations cannot be deleted by accident');
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
+update marketplace.integrations
+set organization_id = (select id from marketplace.organizations where slug = 'red')
+where slug = 'acme-files';
+select throws_ok(
+  $$ delete from marketplace.organizations where slug = 'red' $$,
+  '23503', null, 'an organization with integrations cannot be deleted by accident'
+);
 
 select * from finish();
 rollback;

@@ -27,21 +27,42 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.providers'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.providers'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
-select lives_ok($$ update marketplace.providers set base_url = null where slug = 'acme' $$, 'a provider may have no base URL: then each integration brings its own');
-select throws_ok($$ insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage') $$, '23505', null, 'a slug is unique');
+select lives_ok(
+  $$ update marketplace.providers set base_url = null where slug = 'acme' $$,
+  'a provider may have no base URL: then each integration brings its own'
+);
+select throws_ok(
+  $$ insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage') $$,
+  '23505', null, 'a slug is unique'
+);
 select results_eq(
-  $$ select webhook_config, max_body_bytes, auth_type from marketplace.providers where slug = 'acme' $$, $$ values ('{}'::jsonb, 1048576, 'none') $$,
+  $$ select webhook_config, max_body_bytes, auth_type from marketplace.providers
+       where slug = 'acme' $$, $$ values ('{}'::jsonb, 1048576, 'none') $$,
   'a provider accepts no webhook until it says how, and bodies up to a megabyte'
 );
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
-select throws_ok($$ delete from marketplace.providers where slug = 'acme' $$, '23503', null, 'a provider with integrations cannot be deleted by accident');
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
+select throws_ok(
+  $$ delete from marketplace.providers where slug = 'acme' $$,
+  '23503', null, 'a provider with integrations cannot be deleted by accident'
+);
 update marketplace.providers set slug = 'acme_two' where slug = 'acme';
-select results_eq($$ select provider from marketplace.integrations where slug = 'acme-files' $$, array['acme_two'], 'its integrations follow it to a new slug');
-select results_eq($$ select updated_at from marketplace.providers where slug = 'acme_two' $$, array[now()], 'a change says when');
+select results_eq(
+  $$ select provider from marketplace.integrations where slug = 'acme-files' $$,
+  array['acme_two'], 'its integrations follow it to a new slug'
+);
+select results_eq(
+  $$ select updated_at from marketplace.providers where slug = 'acme_two' $$,
+  array[now()], 'a change says when'
+);
 
 select * from finish();
 rollback;

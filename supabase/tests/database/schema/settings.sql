@@ -23,14 +23,19 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.settings'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.settings'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
-select throws_ok('insert into marketplace.settings default values', '23505', null, 'there is no second row');
+select throws_ok(
+  'insert into marketplace.settings default values',
+  '23505', null, 'there is no second row'
+);
 select results_eq(
   'select event_retention, dedupe_retention, job_retention, partitions_ahead from marketplace.settings',
-  $$ values (interval '30 days', interval '30 days', interval '90 days', 7) $$, 'a fresh project keeps events for a month and jobs for three'
+  $$ values (interval '30 days', interval '30 days', interval '90 days', 7) $$,
+  'a fresh project keeps events for a month and jobs for three'
 );
 
 select * from finish();

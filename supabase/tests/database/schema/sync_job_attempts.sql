@@ -22,18 +22,24 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.sync_job_attempts'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.sync_job_attempts'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select results_eq(
-  $$ select tableoid::regclass::text from marketplace.sync_job_attempts where id = md5('given')::uuid $$, array['marketplace.sync_job_attempts_default'],
+  $$ select tableoid::regclass::text from marketplace.sync_job_attempts
+       where id = md5('given')::uuid $$,
+  array['marketplace.sync_job_attempts_default'],
   'an attempt of a day without a partition is kept, too'
 );
-insert into marketplace.sync_job_attempts (id, organization_id, job_id, attempt) values (md5('today')::uuid, gen_random_uuid(), gen_random_uuid(), 1);
+insert into marketplace.sync_job_attempts (id, organization_id, job_id, attempt)
+values (md5('today')::uuid, gen_random_uuid(), gen_random_uuid(), 1);
 select results_eq(
-  $$ select tableoid::regclass::text, result, dispatch_outcome from marketplace.sync_job_attempts where id = md5('today')::uuid $$,
-  $$ values ('marketplace.sync_job_attempts_' || to_char(now() at time zone 'UTC', 'YYYYMMDD'), null, null) $$, 'one of today runs, and lies in the partition of today'
+  $$ select tableoid::regclass::text, result, dispatch_outcome from marketplace.sync_job_attempts
+       where id = md5('today')::uuid $$,
+  $$ values ('marketplace.sync_job_attempts_' || to_char(now() at time zone 'UTC', 'YYYYMMDD'), null, null) $$,
+  'one of today runs, and lies in the partition of today'
 );
 
 select * from finish();

@@ -23,7 +23,8 @@ select throws_ok(
   '23502', null, 'a delivery has an id'
 );
 select results_eq(
-  $$ select duplicate_count, received_at, last_received_at from marketplace.webhook_deliveries where integration_id = md5('1')::uuid $$,
+  $$ select duplicate_count, received_at, last_received_at from marketplace.webhook_deliveries
+       where integration_id = md5('1')::uuid $$,
   $$ values (0, now(), now()) $$, 'it has come once, now'
 );
 

@@ -5,7 +5,11 @@ select plan(7);
 
 -- given an event of a far day
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, dedupe_key, created_at)
 select organization_id, id, provider, 't', 'given', '2100-01-01' from marketplace.integrations where slug = 'acme-files';
 
@@ -19,19 +23,25 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.webhook_events'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.webhook_events'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select throws_ok(
-  $$ update marketplace.webhook_events set processed_at = now() where dedupe_key = 'given' $$, '23514', null, 'and what is not does not'
+  $$ update marketplace.webhook_events set processed_at = now() where dedupe_key = 'given' $$,
+  '23514',
+  null,
+  'and what is not does not'
 );
 select results_eq(
-  $$ select processed, headers, payload, resource_path, job_count from marketplace.webhook_events where dedupe_key = 'given' $$,
+  $$ select processed, headers, payload, resource_path, job_count from marketplace.webhook_events
+       where dedupe_key = 'given' $$,
   $$ values (false, '{}'::jsonb, '{}'::jsonb, '', 0) $$, 'an event waits to be processed'
 );
 select results_eq(
-  $$ select tableoid::regclass::text from marketplace.webhook_events where dedupe_key = 'given' $$, array['marketplace.webhook_events_default'],
+  $$ select tableoid::regclass::text from marketplace.webhook_events where dedupe_key = 'given' $$,
+  array['marketplace.webhook_events_default'],
   'an event of a day without a partition is kept, too'
 );
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, dedupe_key)
@@ -41,7 +51,10 @@ select results_eq(
   array['marketplace.webhook_events_' || to_char(now() at time zone 'UTC', 'YYYYMMDD')], 'one of today lies in the partition of today'
 );
 delete from marketplace.integrations where slug = 'acme-files';
-select isnt_empty($$ select id from marketplace.webhook_events where dedupe_key = 'given' $$, 'events outlive their integration');
+select isnt_empty(
+  $$ select id from marketplace.webhook_events where dedupe_key = 'given' $$,
+  'events outlive their integration'
+);
 
 select * from finish();
 rollback;

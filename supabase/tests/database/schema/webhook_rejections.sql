@@ -4,7 +4,8 @@ set local search_path = extensions;
 select plan(3);
 
 -- given a counter
-insert into marketplace.webhook_rejections (provider, reason, minute) values ('acme', 'given', '2026-01-01 00:00+00');
+insert into marketplace.webhook_rejections (provider, reason, minute)
+values ('acme', 'given', '2026-01-01 00:00+00');
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -16,12 +17,16 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.webhook_rejections'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.webhook_rejections'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
 select throws_ok(
-  $$ insert into marketplace.webhook_rejections (provider, reason, minute) values ('acme', 'given', '2026-01-01 00:00+00') $$, '23505', null,
+  $$ insert into marketplace.webhook_rejections (provider, reason, minute)
+       values ('acme', 'given', '2026-01-01 00:00+00') $$,
+  '23505',
+  null,
   'there is one counter for a provider, reason and minute'
 );
 

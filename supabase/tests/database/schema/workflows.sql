@@ -4,7 +4,8 @@ set local search_path = extensions;
 select plan(25);
 
 -- given a workflow
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -35,12 +36,19 @@ select throws_ok(
 )
 from refusal;
 select set_eq(
-  $$ select conname::text from pg_catalog.pg_constraint where conrelid = 'marketplace.workflows'::regclass and contype = 'c' $$,
+  $$ select conname::text from pg_catalog.pg_constraint
+       where conrelid = 'marketplace.workflows'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
 );
 
-select throws_ok($$ insert into marketplace.workflows (slug, name, endpoint) values ('acme-run', 'Run', 'x') $$, '23505', null, 'a slug is unique');
-select throws_ok($$ update marketplace.workflows set organization_id = gen_random_uuid() where slug = 'acme-run' $$, '23503', null, 'it belongs to an organization that exists');
+select throws_ok(
+  $$ insert into marketplace.workflows (slug, name, endpoint) values ('acme-run', 'Run', 'x') $$,
+  '23505', null, 'a slug is unique'
+);
+select throws_ok(
+  $$ update marketplace.workflows set organization_id = gen_random_uuid() where slug = 'acme-run' $$,
+  '23503', null, 'it belongs to an organization that exists'
+);
 select results_eq(
   $$ select o.is_default, w.completion, w.is_active, w.sends_payload, w.allows_private_network, w.max_concurrency, w.lease, w.max_attempts, w.breaker_state
      from marketplace.workflows as w join marketplace.organizations as o on o.id = w.organization_id where w.slug = 'acme-run' $$,
@@ -48,7 +56,8 @@ select results_eq(
   'it is the platform''s own, reports by itself, gets no payload and lies in the public network, unless it says otherwise'
 );
 select results_eq(
-  $$ select kind, endpoint, is_active from marketplace.workflows where slug = 'github-artifacts-mirror' $$, $$ values ('n8n', 'github-artifacts-mirror', true) $$,
+  $$ select kind, endpoint, is_active from marketplace.workflows
+       where slug = 'github-artifacts-mirror' $$, $$ values ('n8n', 'github-artifacts-mirror', true) $$,
   'the workflow that mirrors artifacts is there from the start'
 );
 

@@ -7,11 +7,14 @@ select plan(11);
 do $$ begin perform marketplace.configure_platform('https://project.example/functions/v1/'); end $$;
 update marketplace.dispatcher_state set rung_at = '-infinity', polling_until = '-infinity';
 create temp table before as select coalesce(max(id), 0) as id from net.http_request_queue;
-create temp view ring as select q.* from net.http_request_queue as q where q.id > (select id from before);
+create temp view ring as select q.* from net.http_request_queue as q
+where q.id > (select id from before);
 delete from marketplace.sync_jobs;
 delete from marketplace.webhook_events;
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -38,18 +41,23 @@ update marketplace.webhook_events set processed = true, processed_at = now();
 select ok(not pg_temp.has_work(), 'one that was routed is not');
 
 -- when a job waits
-insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id) select organization_id, id, workflow_id from marketplace.sync_rules where name = 'Acme mirror';
+insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id) select organization_id,
+  id, workflow_id
+from marketplace.sync_rules where name = 'Acme mirror';
 select ok(pg_temp.has_work(), 'a job that is due is work');
 update marketplace.sync_jobs set run_at = now() + interval '1 second';
 select ok(not pg_temp.has_work(), 'one whose time has not come is not');
 update marketplace.sync_jobs set run_at = now();
 update marketplace.workflows set paused_at = now() where slug = 'acme-run';
 select ok(not pg_temp.has_work(), 'nor one of a paused workflow');
-update marketplace.workflows set paused_at = null, breaker_state = 'open', breaker_until = now() + interval '1 second' where slug = 'acme-run';
+update marketplace.workflows
+set paused_at = null, breaker_state = 'open', breaker_until = now() + interval '1 second'
+where slug = 'acme-run';
 select ok(not pg_temp.has_work(), 'nor one behind an open circuit');
 
 -- when a job runs
-update marketplace.workflows set breaker_state = 'closed', breaker_until = null where slug = 'acme-run';
+update marketplace.workflows set breaker_state = 'closed', breaker_until = null
+where slug = 'acme-run';
 do $$ begin perform marketplace.claim_jobs(); end $$;
 select ok(not pg_temp.has_work(), 'a job that runs is no work');
 update marketplace.sync_jobs set lease_expires_at = now();

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(40);
 
 -- given a job that a workflow holds, with one artifact
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 create temp table artifact as
 select p.id from held as h, marketplace.plan_artifacts(
@@ -67,21 +70,26 @@ select is(
 from step;
 
 -- a step says what it is about
-update marketplace.artifact_syncs set status = 'planned', completed_at = null, error_code = null where id = (select id from artifact);
+update marketplace.artifact_syncs set status = 'planned', completed_at = null, error_code = null
+where id = (select id from artifact);
 select throws_ok(
-  $$ select marketplace.update_artifact(h.job_id, h.lease_id, a.id, '{"status": "completed"}') from held as h, artifact as a $$,
+  $$ select marketplace.update_artifact(h.job_id, h.lease_id, a.id, '{"status": "completed"}')
+       from held as h, artifact as a $$,
   'MK409', format('artifact %s is planned and cannot become ''completed''', (select id from artifact)), 'a refusal names both states'
 );
 select throws_ok(
-  $$ select marketplace.update_artifact(h.job_id, h.lease_id, a.id, '{"status": "nonsense"}') from held as h, artifact as a $$,
+  $$ select marketplace.update_artifact(h.job_id, h.lease_id, a.id, '{"status": "nonsense"}')
+       from held as h, artifact as a $$,
   'MK409', null, 'an unknown state is refused'
 );
 select throws_ok(
-  $$ select marketplace.update_artifact(h.job_id, gen_random_uuid(), a.id, '{"status": "transferring"}') from held as h, artifact as a $$,
+  $$ select marketplace.update_artifact(h.job_id, gen_random_uuid(), a.id, '{"status": "transferring"}')
+       from held as h, artifact as a $$,
   'MK409', null, 'who does not hold the job changes nothing'
 );
 select throws_ok(
-  $$ select marketplace.update_artifact(h.job_id, h.lease_id, gen_random_uuid(), '{"status": "transferring"}') from held as h $$,
+  $$ select marketplace.update_artifact(h.job_id, h.lease_id, gen_random_uuid(), '{"status": "transferring"}')
+       from held as h $$,
   'MK404', null, 'an artifact of another job is unknown'
 );
 

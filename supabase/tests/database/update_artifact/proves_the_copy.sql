@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(13);
 
 -- given a job that a workflow holds, with one artifact of three bytes
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,8 @@ select r.organization_id, r.id, r.workflow_id, e.id, e.created_at, e.correlation
 from marketplace.sync_rules as r
 join marketplace.webhook_events as e on e.integration_id = r.source_integration_id
 where r.name = 'Acme mirror';
-create temp table held as select * from marketplace.claim_jobs(1000) where workflow_slug = 'acme-run';
+create temp table held as select * from marketplace.claim_jobs(1000)
+where workflow_slug = 'acme-run';
 create temp view job as select j.* from marketplace.sync_jobs as j join held as h on h.job_id = j.id;
 create temp table artifact as
 select p.id from held as h, marketplace.plan_artifacts(
@@ -37,7 +40,10 @@ create temp view health as
 select slug, health_status, error_message from marketplace.integrations where slug in ('acme-files', 'acme-backup');
 
 -- when it is transferred
-select is((pg_temp.change('{"status": "transferring", "destination_ref": "d1"}')).started_at, now(), 'a transfer says when it began');
+select is(
+  (pg_temp.change('{"status": "transferring", "destination_ref": "d1"}')).started_at,
+  now(), 'a transfer says when it began'
+);
 select results_eq(
   $$ select transferred_bytes, transferred_sha256, transferred_md5, destination_ref
      from pg_temp.change(jsonb_build_object('status', 'uploaded', 'transferred_bytes', 3, 'transferred_sha256', repeat('A', 64), 'transferred_md5', repeat('B', 32))) $$,
@@ -47,7 +53,10 @@ select results_eq(
 
 -- when it is verified
 select throws_ok(
-  $$ select pg_temp.change('{"status": "completed"}') $$, '23514', null, 'a copy is not completed without size and checksum'
+  $$ select pg_temp.change('{"status": "completed"}') $$,
+  '23514',
+  null,
+  'a copy is not completed without size and checksum'
 );
 select throws_ok(
   $$ select pg_temp.change('{"status": "completed", "destination_size_bytes": 2, "destination_checksum": "md5:1"}') $$,
@@ -57,20 +66,29 @@ select is(
   (pg_temp.change('{"status": "completed", "destination_size_bytes": 3, "destination_checksum": "md5:1"}')).status, 'completed',
   'it is with both'
 );
-select isnt((select completed_at from marketplace.artifact_syncs where id = (select id from artifact)), null, 'and says when');
+select isnt(
+  (select completed_at from marketplace.artifact_syncs where id = (select id from artifact)),
+  null, 'and says when'
+);
 select results_eq(
-  $$ select health_status, error_message from health where slug = 'acme-backup' $$, $$ values ('healthy', null) $$, 'its destination is healthy then'
+  $$ select health_status, error_message from health where slug = 'acme-backup' $$,
+  $$ values ('healthy', null) $$,
+  'its destination is healthy then'
 );
 
 -- when a transfer fails at the destination
-update marketplace.artifact_syncs set status = 'transferring', completed_at = null where id = (select id from artifact);
+update marketplace.artifact_syncs set status = 'transferring', completed_at = null
+where id = (select id from artifact);
 select results_eq(
-  $$ select status, error_code, error_message from pg_temp.change('{"status": "failed", "error_code": "upload_failed", "error_message": "full"}') $$,
+  $$ select status, error_code, error_message
+       from pg_temp.change('{"status": "failed", "error_code": "upload_failed", "error_message": "full"}') $$,
   $$ values ('failed', 'upload_failed', 'full') $$,
   'a failure has a reason'
 );
 select results_eq(
-  $$ select health_status, error_message from health where slug = 'acme-backup' $$, $$ values ('degraded', 'full') $$, 'which the destination shows'
+  $$ select health_status, error_message from health where slug = 'acme-backup' $$,
+  $$ values ('degraded', 'full') $$,
+  'which the destination shows'
 );
 do $$ begin perform pg_temp.change('{"status": "transferring"}'); end $$;
 select is(
@@ -80,13 +98,17 @@ select is(
 -- when it fails at the source
 do $$ begin perform pg_temp.change('{"status": "failed", "error_code": "download_failed"}'); end $$;
 select results_eq(
-  $$ select health_status, error_message from health where slug = 'acme-files' $$, $$ values ('degraded', 'download_failed') $$,
+  $$ select health_status, error_message from health where slug = 'acme-files' $$, $$
+       values ('degraded', 'download_failed') $$,
   'a failed download is the source''s'
 );
 
 -- what cannot be changed
 select throws_ok(
-  $$ select pg_temp.change('{"organization_id": "x"}') $$, 'MK400', 'artifact field ''organization_id'' cannot be changed', 'other fields are refused'
+  $$ select pg_temp.change('{"organization_id": "x"}') $$,
+  'MK400',
+  'artifact field ''organization_id'' cannot be changed',
+  'other fields are refused'
 );
 select is(
   (pg_temp.change('{"destination_ref": "d2"}')).error_code, 'download_failed', 'a change without a state leaves state and reason alone'

@@ -6,8 +6,10 @@ select plan(20);
 -- given an empty queue, and an alert by its name
 delete from marketplace.sync_jobs;
 delete from marketplace.webhook_events;
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -42,48 +44,83 @@ update marketplace.sync_jobs set replayed_at = now();
 select is(pg_temp.alerts('acme-run'), null, 'not one that was replayed');
 
 -- when workflows do not run
-update marketplace.workflows set breaker_state = 'open', breaker_until = now() where slug = 'acme-run';
+update marketplace.workflows set breaker_state = 'open', breaker_until = now()
+where slug = 'acme-run';
 select is(pg_temp.alerts('acme-run'), 'critical circuit_open', 'an open circuit');
-update marketplace.workflows set breaker_state = 'closed', breaker_until = null, is_active = false, disabled_reason = 'gone' where slug = 'acme-run';
-select is(pg_temp.alerts('acme-run'), 'critical workflow_disabled', 'a workflow that was switched off for a reason');
-update marketplace.workflows set is_active = true, disabled_reason = null, paused_at = now() - interval '2 hours' where slug = 'acme-run';
+update marketplace.workflows
+set breaker_state = 'closed', breaker_until = null, is_active = false, disabled_reason = 'gone'
+where slug = 'acme-run';
+select is(
+  pg_temp.alerts('acme-run'),
+  'critical workflow_disabled', 'a workflow that was switched off for a reason'
+);
+update marketplace.workflows
+set is_active = true, disabled_reason = null, paused_at = now() - interval '2 hours'
+where slug = 'acme-run';
 select is(pg_temp.alerts('acme-run'), 'warning paused', 'one that somebody may have forgotten');
 
 -- when integrations are not well
-update marketplace.integrations set health_status = 'degraded', error_message = 'slow' where slug = 'acme-files';
+update marketplace.integrations set health_status = 'degraded', error_message = 'slow'
+where slug = 'acme-files';
 select is(pg_temp.alerts('acme-files'), 'warning integration_degraded', 'a degraded integration');
 update marketplace.integrations set health_status = 'unhealthy' where slug = 'acme-files';
 select is(pg_temp.alerts('acme-files'), 'critical integration_unhealthy', 'an unhealthy one');
 update marketplace.integrations set health_status = 'healthy' where slug = 'acme-files';
-do $$ begin perform marketplace.observe_quota(id, 'core', 100, 10, now() + interval '1 hour') from marketplace.integrations where slug = 'acme-files'; end $$;
+do $$
+begin
+  perform marketplace.observe_quota(id, 'core', 100, 10, now() + interval '1 hour')
+  from marketplace.integrations where slug = 'acme-files';
+end
+$$;
 select is(pg_temp.alerts('acme-files'), 'warning quota', 'a quota nearly spent');
 delete from marketplace.api_quotas;
 do $$ begin perform marketplace.set_integration_secret('acme-files', 'webhook', 'x'); end $$;
 update marketplace.integration_secrets set valid_until = now() + interval '1 day'
 where integration_id = (select id from marketplace.integrations where slug = 'acme-files');
-select is(pg_temp.alerts('acme-files'), 'warning secret_expiring', 'a secret that ends without a successor');
+select is(
+  pg_temp.alerts('acme-files'),
+  'warning secret_expiring', 'a secret that ends without a successor'
+);
 do $$ begin perform marketplace.rotate_integration_secret('acme-files', 'webhook', 'y'); end $$;
 select is(pg_temp.alerts('acme-files'), null, 'not one that has a successor');
-do $$ begin perform marketplace.offer_webhook_secret(id, 'z') from marketplace.integrations where slug = 'acme-backup'; end $$;
+do $$
+begin
+  perform marketplace.offer_webhook_secret(id, 'z') from marketplace.integrations
+  where slug = 'acme-backup';
+end
+$$;
 select is(pg_temp.alerts('acme-backup'), null, 'nor one that was only offered');
 insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id, status)
 select id, gen_random_uuid(), 'reauthorization_required' from marketplace.integrations where slug = 'acme-files';
-select is(pg_temp.alerts('acme-files'), 'warning reauthorization_required', 'a grant that was refused');
+select is(
+  pg_temp.alerts('acme-files'),
+  'warning reauthorization_required', 'a grant that was refused'
+);
 
 -- when the platform is not well
 delete from vault.secrets where name = 'marketplace_functions_url';
-select is(pg_temp.alerts('marketplace'), 'critical functions_url_missing', 'a database that does not know its functions');
+select is(
+  pg_temp.alerts('marketplace'),
+  'critical functions_url_missing', 'a database that does not know its functions'
+);
 insert into net._http_response (id, status_code, created) values (-1, 401, now());
 update marketplace.dispatcher_state set ring_request_id = -1;
-select is(pg_temp.alerts('marketplace-dispatch'), 'critical ring_unanswered', 'a ring that was not answered');
+select is(
+  pg_temp.alerts('marketplace-dispatch'),
+  'critical ring_unanswered', 'a ring that was not answered'
+);
 insert into cron.job_run_details (jobid, runid, status, return_message, start_time)
 select jobid, 9223372036854775807, 'failed', 'no', now() from cron.job where jobname = 'marketplace_sweep';
 select is(pg_temp.alerts('marketplace_sweep'), 'warning cron_failed', 'a cron job that failed');
 
 -- then, in figures
 select results_eq(
-  $$ select labels, value from marketplace.metrics() where name = 'marketplace_jobs' and labels ->> 'workflow' = 'acme-run' order by labels ->> 'state' $$,
-  $$ values ('{"state": "held", "workflow": "acme-run"}'::jsonb, 0::numeric), ('{"state": "running", "workflow": "acme-run"}', 0), ('{"state": "waiting", "workflow": "acme-run"}', 0) $$,
+  $$ select labels, value from marketplace.metrics()
+       where name = 'marketplace_jobs' and labels ->> 'workflow' = 'acme-run'
+       order by labels ->> 'state' $$,
+  $$ values ('{"state": "held", "workflow": "acme-run"}'::jsonb, 0::numeric),
+       ('{"state": "running", "workflow": "acme-run"}', 0),
+       ('{"state": "waiting", "workflow": "acme-run"}', 0) $$,
   'the same is there as figures'
 );
 

@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(1);
 
 -- given events of this minute, of the one before, and of more than an hour ago
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -24,7 +26,9 @@ where i.slug = 'acme-files';
 
 -- then
 select set_eq(
-  $$ select minute - date_trunc('minute', now()), event_type, event_count, waiting_count, job_count from marketplace.v_event_rates where provider = 'acme' $$,
+  $$ select minute - date_trunc('minute', now()), event_type, event_count, waiting_count,
+       job_count
+       from marketplace.v_event_rates where provider = 'acme' $$,
   $$ values
     (interval '0', 'a', 2::bigint, 1::bigint, 3::bigint), ('0', 'b', 1, 1, 3), ('-1 minute', 'a', 1, 1, 4) $$,
   'each minute of the last hour, by provider and type'

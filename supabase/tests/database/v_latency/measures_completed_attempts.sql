@@ -4,8 +4,10 @@ set local search_path = extensions;
 select plan(3);
 
 -- given a hundred jobs that waited 1 to 100 seconds, were answered in 1 to 100 ms and ran for 2 to 200 seconds
-insert into marketplace.providers (slug, name, category, base_url) values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint) values ('acme-run', 'Run', 'http', 'https://acme.example/run');
+insert into marketplace.providers (slug, name, category, base_url)
+values ('acme', 'Acme', 'storage', 'https://acme.example');
+insert into marketplace.workflows (slug, name, kind, endpoint)
+values ('acme-run', 'Run', 'http', 'https://acme.example/run');
 do $$
 begin
   perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
@@ -31,17 +33,25 @@ where j.correlation_id = md5('1')::uuid;
 
 -- then
 select results_eq(
-  $$ select job_count, wait_ms_p50, wait_ms_p99, dispatch_ms_p50, dispatch_ms_p99, run_ms_p50, run_ms_p99 from marketplace.v_latency where workflow = 'acme-run' $$,
+  $$ select job_count, wait_ms_p50, wait_ms_p99, dispatch_ms_p50, dispatch_ms_p99, run_ms_p50,
+       run_ms_p99
+       from marketplace.v_latency where workflow = 'acme-run' $$,
   $$ values (100::bigint, 50500::numeric, 99010::numeric, 51::numeric, 99::numeric, 101000::numeric, 198020::numeric) $$,
   'waiting, answering and running of the last hour''s completed attempts'
 );
-select is_empty($$ select workflow from marketplace.v_latency where workflow = 'github-artifacts-mirror' and job_count = 0 $$, 'a workflow without any is left out');
+select is_empty(
+  $$ select workflow from marketplace.v_latency
+       where workflow = 'github-artifacts-mirror' and job_count = 0 $$,
+  'a workflow without any is left out'
+);
 
 -- when jobs wait and run
 do $$ begin perform marketplace.claim_jobs(1000); end $$;
 select results_eq(
-  $$ select pending, due, running, held, oldest_due_seconds is not null from marketplace.v_job_queue where workflow = 'acme-run' $$,
-  $$ values (95::bigint, 95::bigint, 5::bigint, 0::bigint, true) $$, 'the queue shows how many of each'
+  $$ select pending, due, running, held, oldest_due_seconds is not null
+       from marketplace.v_job_queue where workflow = 'acme-run' $$,
+  $$ values (95::bigint, 95::bigint, 5::bigint, 0::bigint, true) $$,
+  'the queue shows how many of each'
 );
 
 select * from finish();

@@ -22,15 +22,23 @@ create temp table main as select marketplace.webhook_config('acme_files') as con
 create temp table other as select marketplace.webhook_config('acme_files', 'acme-other') as config;
 
 -- then, by provider alone
-select is((select config ->> 'integration_slug' from main), 'acme-main', 'a provider alone means its default integration');
-select is(marketplace.webhook_config('acme-files'), (select config from main), '"-" and "_" in the provider''s name are alike');
+select is(
+  (select config ->> 'integration_slug' from main),
+  'acme-main', 'a provider alone means its default integration'
+);
+select is(
+  marketplace.webhook_config('acme-files'),
+  (select config from main), '"-" and "_" in the provider''s name are alike'
+);
 select is(
   (select (config -> 'version')::bigint from main),
   (select config_version from marketplace.integrations where slug = 'acme-main'),
   'it carries the version that ingest_events compares'
 );
 select results_eq(
-  $$ select config -> 'webhook_config', config ->> 'secret_env', (config -> 'max_body_bytes')::int, config -> 'config' from main $$,
+  $$ select config -> 'webhook_config', config ->> 'secret_env',
+       (config -> 'max_body_bytes')::int, config -> 'config'
+       from main $$,
   $$ values ('{"verify": {"family": "hmac"}, "event": {"type": "x"}}'::jsonb, 'ACME_WEBHOOK_SECRET', 2048, '{"region": "r"}'::jsonb) $$,
   'it carries the provider''s settings and the integration''s own'
 );
@@ -40,7 +48,10 @@ select is(
 );
 
 -- then, by provider and integration
-select is((select config ->> 'integration_slug' from other), 'acme-other', 'a path can name an integration');
+select is(
+  (select config ->> 'integration_slug' from other),
+  'acme-other', 'a path can name an integration'
+);
 select is(
   (select config -> 'webhook_config' from other), '{"verify": {"family": "token"}, "event": {"type": "x"}}',
   'an integration''s webhook settings override those of its provider'
@@ -50,9 +61,13 @@ select is((select config -> 'secrets' from other), '[]', 'no secret is an empty 
 
 -- then, what there is not
 select is(marketplace.webhook_config('nope'), null, 'an unknown provider is null');
-select is(marketplace.webhook_config('zeta', 'acme-main'), null, 'so is an integration of another provider');
+select is(
+  marketplace.webhook_config('zeta', 'acme-main'),
+  null, 'so is an integration of another provider'
+);
 select results_eq(
-  $$ select c -> 'integration_id', c ->> 'provider', c -> 'secrets' from marketplace.webhook_config('zeta') as c $$,
+  $$ select c -> 'integration_id', c ->> 'provider', c -> 'secrets'
+       from marketplace.webhook_config('zeta') as c $$,
   $$ values ('null'::jsonb, 'zeta', '[]'::jsonb) $$,
   'a provider without a default integration has no integration id'
 );

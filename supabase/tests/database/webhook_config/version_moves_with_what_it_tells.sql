@@ -5,7 +5,11 @@ select plan(8);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$ begin perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage'); end $$;
+do $$
+begin
+  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
+end
+$$;
 create temp table seen as select 0::bigint as version;
 create function pg_temp.has_moved() returns boolean language sql as $$
   update seen set version = i.config_version
