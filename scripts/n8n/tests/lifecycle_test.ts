@@ -58,7 +58,12 @@ Deno.test("n8n starts, restarts and ends without leaving anything behind", async
 
       Deno.kill(n8n.pid, "SIGKILL");
       while (exits === 0) await sleep(20);
+      await assertGone();
+
+      const restarting = n8n.restart();
+      await sleep(200);
       await n8n.stop();
+      await assert.rejects(restarting, /stopped while|ended while/);
       await assertGone();
     });
 
