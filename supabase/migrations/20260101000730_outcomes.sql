@@ -33,7 +33,7 @@ $$;
 comment on function marketplace._emit_event(uuid, text, text, uuid, jsonb) is
   'Puts one of our own events (sync.completed, job.dead, …) on the same way as any webhook, if a rule wants it; null when none does.';
 
-create function marketplace._emit_job_event(p_event_type text, p_job_id uuid)
+create function marketplace._emit_job_events(p_event_type text, p_job_ids uuid[])
 returns void
 language sql
 volatile
@@ -58,11 +58,19 @@ as $$
   join marketplace.sync_rules as r on r.id = j.rule_id
   join marketplace.workflows as w on w.id = j.workflow_id
   join marketplace.integrations as i on i.id = r.source_integration_id
-  -- a notification that fails must not notify
-  where j.id = p_job_id and i.provider <> 'marketplace'
+  where j.id = any (p_job_ids)
+    -- nobody listens, as a rule: then nothing is put together
+    and j.organization_id in (
+      select own.organization_id
+      from marketplace.integrations as own
+      join marketplace.sync_rules as subscribed on subscribed.source_integration_id = own.id and subscribed.is_active
+      where own.provider = 'marketplace'
+    )
+    -- a notification that fails must not notify
+    and i.provider <> 'marketplace'
 $$;
-comment on function marketplace._emit_job_event(text, uuid) is
-  'Emits an event about a job, with its artifacts; nothing for jobs that are notifications themselves.';
+comment on function marketplace._emit_job_events(text, uuid[]) is
+  'Emits an event about each job, with its artifacts; nothing for jobs that are notifications themselves.';
 
 create function marketplace._release_jobs(p_rows jsonb)
 returns table (job_id uuid, status text)
@@ -71,7 +79,7 @@ volatile
 set search_path = ''
 as $$
 declare
-  v_dead uuid;
+  v_dead uuid[];
 begin
   return query
   with
@@ -122,18 +130,16 @@ begin
   where j.id = h.id
   returning j.id, j.status;
 
-  for v_dead in
-    select j.id
-    from jsonb_to_recordset(p_rows) as r (job_id uuid)
-    join marketplace.sync_jobs as j on j.id = r.job_id
-    where j.status = 'dead' and j.finished_at >= now()
-    order by j.id
-  loop
-    perform marketplace._emit_job_event('job.dead', v_dead);
-    if exists (select from marketplace.artifact_syncs as a where a.job_id = v_dead and a.status = 'failed') then
-      perform marketplace._emit_job_event('sync.failed', v_dead);
-    end if;
-  end loop;
+  select array_agg(j.id order by j.id) into v_dead
+  from jsonb_to_recordset(p_rows) as r (job_id uuid)
+  join marketplace.sync_jobs as j on j.id = r.job_id
+  where j.status = 'dead' and j.finished_at >= now();
+  if v_dead is not null then
+    perform marketplace._emit_job_events('job.dead', v_dead);
+    perform marketplace._emit_job_events('sync.failed', array(
+      select distinct a.job_id from marketplace.artifact_syncs as a where a.job_id = any (v_dead) and a.status = 'failed'
+    ));
+  end if;
 end
 $$;
 comment on function marketplace._release_jobs(jsonb) is
@@ -144,37 +150,39 @@ returns int
 language plpgsql
 volatile
 set search_path = ''
+set jit = off -- compiling would take longer than running
 as $$
 declare
-  v_job_id uuid;
-  v_finished int := 0;
+  v_finished uuid[];
 begin
-  for v_job_id in
-    with
-    held as (
-      select j.id, j.lease_id, j.claimed_at, r.result
-      from jsonb_to_recordset(p_rows) as r (job_id uuid, lease_id uuid, result jsonb)
-      join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
-      order by j.id
-      for update of j
-    ),
-    ended as (
-      update marketplace.sync_job_attempts as a
-      set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
-      from held as h
-      where a.id = h.lease_id and a.started_at = h.claimed_at
-    )
+  with
+  held as (
+    select j.id, j.lease_id, j.claimed_at, r.result
+    from jsonb_to_recordset(p_rows) as r (job_id uuid, lease_id uuid, result jsonb)
+    join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
+    order by j.id
+    for update of j
+  ),
+  ended as (
+    update marketplace.sync_job_attempts as a
+    set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
+    from held as h
+    where a.id = h.lease_id and a.started_at = h.claimed_at
+  ),
+  finished as (
     update marketplace.sync_jobs as j
     set status = 'completed', finished_at = clock_timestamp(), result = coalesce(h.result, '{}'),
       lease_id = null, lease_expires_at = null, claimed_at = null, error_code = null, error_message = null
     from held as h
     where j.id = h.id
     returning j.id
-  loop
-    v_finished := v_finished + 1;
-    perform marketplace._emit_job_event('sync.completed', v_job_id);
-  end loop;
-  return v_finished;
+  )
+  select array_agg(f.id) into v_finished from finished as f;
+  if v_finished is null then
+    return 0;
+  end if;
+  perform marketplace._emit_job_events('sync.completed', v_finished);
+  return cardinality(v_finished);
 end
 $$;
 comment on function marketplace._finish_jobs(jsonb) is
@@ -265,6 +273,12 @@ as $$
 declare
   v_recorded int;
 begin
+  -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
+  perform from marketplace.sync_jobs as j
+  where j.id in (select r.job_id from jsonb_to_recordset(p_results) as r (job_id uuid))
+  order by j.id
+  for no key update;
+
   perform marketplace._turn_breakers(p_results);
 
   with
@@ -369,7 +383,7 @@ comment on function marketplace.reap_leases(int) is
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace._emit_event(uuid, text, text, uuid, jsonb),
-  marketplace._emit_job_event(text, uuid),
+  marketplace._emit_job_events(text, uuid[]),
   marketplace._release_jobs(jsonb),
   marketplace._finish_jobs(jsonb),
   marketplace._turn_breakers(jsonb),
