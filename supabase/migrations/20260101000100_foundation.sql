@@ -2,7 +2,7 @@
 -- Everything here runs as the non-superuser `postgres`, on hosted Supabase as on a laptop.
 
 create extension if not exists pg_cron;
-create extension if not exists pg_net;
+create extension if not exists pg_net with schema extensions;
 create extension if not exists supabase_vault with schema vault;
 
 create schema if not exists marketplace;
@@ -154,6 +154,7 @@ create function marketplace.configure_platform(p_functions_url text)
 returns void
 language plpgsql
 volatile
+security definer -- writes Vault; executable by the service role only
 set search_path = ''
 as $$
 begin

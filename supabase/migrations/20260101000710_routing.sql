@@ -72,7 +72,7 @@ returns setof marketplace.sync_rules
 language sql
 stable
 rows 2
-set search_path = ''
+-- no search_path of its own: only so can it be inlined into its callers, which pin theirs
 as $$
   select r.*
   from marketplace.sync_rules as r

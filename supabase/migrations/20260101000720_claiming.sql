@@ -1,44 +1,5 @@
 -- Claiming: due jobs are leased to a dispatcher, within what their workflow allows.
 
-create function marketplace._job_body(p_job_id uuid)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-  select jsonb_build_object(
-    'job', jsonb_strip_nulls(jsonb_build_object('id', j.id, 'correlation_id', j.correlation_id, 'replay_of', j.replay_of)),
-    'workflow', w.slug,
-    'rule', jsonb_build_object('id', r.id, 'name', r.name, 'config', r.config),
-    'event', case when e.id is not null then
-      jsonb_build_object(
-        'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', source.slug,
-        'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
-      ) || case when w.sends_payload then jsonb_build_object('payload', e.payload) else '{}' end
-    end,
-    'source', jsonb_build_object('integration', source.slug, 'provider', source.provider),
-    'destination', case when destination.id is not null then
-      jsonb_build_object('integration', destination.slug, 'provider', destination.provider)
-    end,
-    'notify', case when notified.id is not null then
-      jsonb_build_object(
-        'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
-        'channel', coalesce(r.notify_channel, notified.config ->> 'channel')
-      )
-    end
-  )
-  from marketplace.sync_jobs as j
-  join marketplace.workflows as w on w.id = j.workflow_id
-  join marketplace.sync_rules as r on r.id = j.rule_id
-  join marketplace.integrations as source on source.id = r.source_integration_id
-  left join marketplace.integrations as destination on destination.id = r.destination_integration_id
-  left join marketplace.integrations as notified on notified.id = r.notify_integration_id
-  left join marketplace.webhook_events as e on e.id = j.event_id and e.created_at = j.event_created_at
-  where j.id = p_job_id
-$$;
-comment on function marketplace._job_body(uuid) is
-  'What a workflow is told about its job; the dispatcher adds the attempt, the token and the URLs.';
-
 create function marketplace._lock_claimable_workflows()
 returns uuid[]
 language sql
@@ -159,7 +120,7 @@ begin
     from leased as l
     where j.id = l.job_id
     returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.max_attempts,
-      j.lease_expires_at, j.correlation_id, l.token
+      j.lease_expires_at, j.correlation_id, j.rule_id, j.event_id, j.event_created_at, j.replay_of, l.token
   ),
   begun as (
     insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
@@ -174,12 +135,39 @@ begin
   )
   select
     c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, c.token,
-    w.slug, w.kind, w.endpoint, w.timeout_ms, c.correlation_id, marketplace._job_body(c.id),
+    w.slug, w.kind, w.endpoint, w.timeout_ms, c.correlation_id,
+    -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
+    jsonb_build_object(
+      'job', jsonb_strip_nulls(jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id, 'replay_of', c.replay_of)),
+      'workflow', w.slug,
+      'rule', jsonb_build_object('id', r.id, 'name', r.name, 'config', r.config),
+      'event', case when e.id is not null then
+        jsonb_build_object(
+          'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', source.slug,
+          'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
+        ) || case when w.sends_payload then jsonb_build_object('payload', e.payload) else '{}' end
+      end,
+      'source', jsonb_build_object('integration', source.slug, 'provider', source.provider),
+      'destination', case when destination.id is not null then
+        jsonb_build_object('integration', destination.slug, 'provider', destination.provider)
+      end,
+      'notify', case when notified.id is not null then
+        jsonb_build_object(
+          'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
+          'channel', coalesce(r.notify_channel, notified.config ->> 'channel')
+        )
+      end
+    ),
     w.allows_private_network,
     case when w.signing_vault_id is not null then marketplace._vault_read(w.signing_vault_id) end,
     case when w.token_vault_id is not null then marketplace._vault_read(w.token_vault_id) end
   from claimed as c
-  join marketplace.workflows as w on w.id = c.workflow_id;
+  join marketplace.workflows as w on w.id = c.workflow_id
+  join marketplace.sync_rules as r on r.id = c.rule_id
+  join marketplace.integrations as source on source.id = r.source_integration_id
+  left join marketplace.integrations as destination on destination.id = r.destination_integration_id
+  left join marketplace.integrations as notified on notified.id = r.notify_integration_id
+  left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
 end
 $$;
 comment on function marketplace.claim_jobs(int) is
@@ -223,7 +211,6 @@ comment on function marketplace.set_workflow_secret(text, text, text) is
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
-  marketplace._job_body(uuid),
   marketplace._lock_claimable_workflows(),
   marketplace.claim_jobs(int),
   marketplace.set_workflow_secret(text, text, text)

@@ -90,7 +90,7 @@ set search_path = ''
 as $$
 begin
   perform cron.schedule(p_name, p_schedule, p_command);
-exception when others then
+exception when invalid_parameter_value then
   -- pg_cron before 1.5 knows no seconds
   if p_fallback is null then
     raise;
