@@ -1,5 +1,6 @@
 import examples from "@octokit/webhooks-examples" with { type: "json" };
 import { sign } from "@octokit/webhooks-methods";
+import fc from "fast-check";
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import postgres from "postgres";
@@ -68,6 +69,12 @@ async function countEvents(): Promise<number> {
     join marketplace.integrations as i on i.id = e.integration_id where i.slug like ${`${SLUG}%`}
   `;
   return row!.count;
+}
+
+/** Registers an integration with the tests' secret. */
+async function register(slug: string, provider: string) {
+  await sql`select marketplace.register_integration(${slug}, 'Test', ${provider}, 'automation', '{}')`;
+  await sql`select marketplace.set_integration_secret(${slug}, 'webhook', ${SECRET})`;
 }
 
 describe("marketplace-webhook", () => {
@@ -307,6 +314,224 @@ describe("marketplace-webhook", () => {
     const large = await fetch(`${URL_BASE}/${path}`, { method: "POST", body: "x".repeat(1_025) });
     assert.equal(large.status, 413);
     await large.body?.cancel();
+  });
+
+  it("takes over a scheme that was changed by SQL alone", async () => {
+    const provider = `webhook_test_changed_${SLUG.slice(-8)}`;
+    const slug = `${SLUG}-changed`;
+    await sql`
+      insert into marketplace.providers (slug, name, category, webhook_config)
+      values (${provider}, 'Changed', 'automation',
+        '{"verify": {"family": "token", "header": "x-token"}, "event": {"type": "{body:/type}"}}')
+    `;
+    await register(slug, provider);
+    const send = async (headers: Record<string, string>, type: string) => {
+      const path = `${URL_BASE}/${provider}/${slug}`;
+      const response = await fetch(path, {
+        method: "POST",
+        body: JSON.stringify({ type }),
+        headers,
+      });
+      await response.body?.cancel();
+      return response.status;
+    };
+    assert.equal(await send({ "x-token": SECRET }, "a"), 200);
+    assert.equal(await send({ "x-other": SECRET }, "b"), 401);
+    await sql`
+      update marketplace.providers
+      set webhook_config = jsonb_set(webhook_config, '{verify,header}', '"x-other"') where slug = ${provider}
+    `;
+    assert.equal(
+      await send({ "x-token": SECRET }, "c"),
+      401,
+      "the former scheme is still cached, and yet refused",
+    );
+    assert.equal(await send({ "x-other": SECRET }, "d"), 200);
+  });
+
+  it("stores whatever authentic JSON is sent, or says 400", async () => {
+    const escape = fc.integer({ min: 0, max: 0xffff })
+      .map((code) => `\\u${code.toString(16).padStart(4, "0")}`);
+    const text = fc.array(fc.oneof(escape, fc.constantFrom("a", "é", "😀", "\\n", "\\\\", '\\"')), {
+      maxLength: 8,
+    }).map((parts) => `"${parts.join("")}"`);
+    const number = fc.tuple(fc.bigInt(), fc.integer({ min: -20_000, max: 20_000 }))
+      .map(([digits, exponent]) => `${digits}e${exponent}`);
+    const scalar = fc.oneof(text, number, fc.constantFrom("null", "true", "-0", "1.50", "1e-400"));
+    const { document } = fc.letrec<{ document: string }>((tie) => ({
+      document: fc.oneof(
+        { depthSize: "small" },
+        scalar,
+        fc.array(tie("document"), { maxLength: 4 }).map((items) => `[${items.join(",")}]`),
+        fc.array(fc.tuple(fc.oneof(text, fc.constant('"__proto__"')), tie("document")), {
+          maxLength: 4,
+        })
+          .map((members) => `{${members.map((member) => member.join(":")).join(",")}}`),
+      ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(document, async (body) => {
+        const response = await deliver({ body, event: "push" });
+        await response.body?.cancel();
+        assert.equal(response.status, 200);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("stores a batch as one event per item, each once however the batches overlap", async () => {
+    const slug = `${SLUG}-asana`;
+    await register(slug, "asana");
+    const path = `${URL_BASE}/asana/${slug}`;
+    const item = (gid: string) => ({ action: "changed", resource: { gid, resource_type: "task" } });
+    const body = JSON.stringify({ events: [item("1"), item("2"), item("3")] });
+    const signature = (await sign(SECRET, body)).replace("sha256=", "");
+    const send = () =>
+      fetch(path, { method: "POST", body, headers: { "x-hook-signature": signature } });
+    const answers = await Promise.all(
+      [send(), send(), send()].map(async (answer) => await json(await answer)),
+    );
+    for (const answer of answers) assert.equal(answer.events.length, 3);
+    const stored = await sql`
+      select e.resource_path, e.payload from marketplace.webhook_events as e
+      join marketplace.integrations as i on i.id = e.integration_id
+      where i.slug = ${slug} order by e.resource_path
+    `;
+    assert.deepEqual(stored.map((row) => row.resource_path), ["task/1", "task/2", "task/3"]);
+    assert.deepEqual(stored[1]!.payload, { events: [item("2")] });
+  });
+
+  it("keeps the secret that Asana brings, once", async () => {
+    const slug = `${SLUG}-hook`;
+    const path = `${URL_BASE}/asana/${slug}`;
+    await sql`select marketplace.register_integration(${slug}, 'Hook', 'asana', 'project_management', '{}')`;
+    const secret = crypto.randomUUID();
+    const offer = (value: string) =>
+      fetch(path, { method: "POST", body: "{}", headers: { "x-hook-secret": value } });
+    const offers = await Promise.all([secret, crypto.randomUUID(), crypto.randomUUID()].map(offer));
+    const accepted = offers.filter(({ status }) => status === 200);
+    assert.equal(accepted.length, 1, "of several at once one counts");
+    const kept = accepted[0]!.headers.get("x-hook-secret")!;
+    const body = '{"events":[]}';
+    const signed = { "x-hook-signature": (await sign(kept, body)).replace("sha256=", "") };
+    const delivery = await fetch(path, { method: "POST", body, headers: signed });
+    assert.equal(delivery.status, 200);
+    assert.equal((await offer(crypto.randomUUID())).status, 401);
+    const [row] = await sql`
+      select marketplace.integration_credentials(id) ->> 'webhook' as secret
+      from marketplace.integrations where slug = ${slug}
+    `;
+    assert.equal(row!.secret, kept);
+  });
+
+  it("shows Notion's token to the operator and to nobody else", async () => {
+    const slug = `${SLUG}-notion`;
+    await sql`select marketplace.register_integration(${slug}, 'Notion', 'notion', 'documents', '{}')`;
+    const token = `secret_${crypto.randomUUID()}`;
+    const send = () =>
+      fetch(`${URL_BASE}/notion/${slug}`, {
+        method: "POST",
+        body: JSON.stringify({ verification_token: token }),
+      });
+    assert.equal((await send()).status, 200);
+    assert.equal((await send()).status, 200);
+    const offered = await sql`select secret from marketplace.offered_webhook_secrets(${slug})`;
+    assert.deepEqual(offered.map(({ secret }) => secret), [token]);
+    await assert.rejects(
+      sql.begin(async (tx) => {
+        await tx`set local role authenticated`;
+        await tx`select secret from marketplace.offered_webhook_secrets(${slug})`;
+      }),
+      { code: "42501" },
+    );
+    await sql`select marketplace.set_integration_secret(${slug}, 'webhook', ${token})`;
+    const body = JSON.stringify({
+      id: "notion-1",
+      type: "page.created",
+      entity: { type: "page", id: "p1" },
+    });
+    const headers = { "x-notion-signature": await sign(token, body) };
+    const delivery = await fetch(`${URL_BASE}/notion/${slug}`, { method: "POST", body, headers });
+    assert.equal(delivery.status, 200);
+    assert.equal((await eventsOf("notion-1"))[0]!.resource_path, "pages/p1");
+    assert.equal((await send()).status, 401, "from now on nothing unsigned is looked at");
+  });
+
+  it("answers Meta's challenge by the verify token in Vault", async () => {
+    const slug = `${SLUG}-meta`;
+    await register(slug, "meta");
+    await sql`select marketplace.set_integration_secret(${slug}, 'verify_token', 'open sesame')`;
+    const challenge = async (token: string) => {
+      const query = new URLSearchParams({
+        "hub.mode": "subscribe",
+        "hub.challenge": "42",
+        "hub.verify_token": token,
+      });
+      const response = await fetch(`${URL_BASE}/meta/${slug}?${query}`);
+      return [response.status, await response.text()];
+    };
+    assert.deepEqual(await challenge("open sesame"), [200, "42"]);
+    assert.equal((await challenge("wrong"))[0], 401);
+  });
+
+  it("takes a Google push by its token, and says that channels are not checked yet", async () => {
+    const slug = `${SLUG}-drive`;
+    await register(slug, "google_drive");
+    const push = async (state: string, number: string) => {
+      const response = await fetch(`${URL_BASE}/google-drive/${slug}`, {
+        method: "POST",
+        headers: {
+          "x-goog-channel-id": slug,
+          "x-goog-channel-token": SECRET,
+          "x-goog-resource-id": "r1",
+          "x-goog-resource-state": state,
+          "x-goog-message-number": number,
+        },
+      });
+      await response.body?.cancel();
+      return response.status;
+    };
+    const [check] = await sql`
+      select marketplace.check_watch_channel(id, ${slug}, 'r1') as found
+      from marketplace.integrations where slug = ${slug}
+    `;
+    assert.equal(await push("sync", "1"), 200);
+    if (check!.found === "unchecked") {
+      assert.equal(await push("change", "2"), 200);
+      assert.equal((await eventsOf(`${slug}:2`))[0]!.event_type, "drive.change");
+      assert.equal((await eventsOf(`${slug}:1`)).length, 0, "sync is no event");
+    } else {
+      assert.equal(await push("change", "2"), 503, "a channel that is not kept");
+    }
+  });
+
+  it("reads Slack's forms", async () => {
+    const slug = `${SLUG}-slack`;
+    await register(slug, "slack");
+    const body =
+      "token=x&team_id=T1&channel_id=C1&command=%2Fdeploy&text=a+%26+b%00&trigger_id=1.2.3";
+    const timestamp = String(Math.floor(Date.now() / 1_000));
+    const response = await fetch(`${URL_BASE}/slack/${slug}`, {
+      method: "POST",
+      body,
+      headers: {
+        "content-type": "application/x-www-form-urlencoded",
+        "x-slack-request-timestamp": timestamp,
+        "x-slack-signature": (await sign(SECRET, `v0:${timestamp}:${body}`)).replace(
+          "sha256=",
+          "v0=",
+        ),
+      },
+    });
+    assert.deepEqual([response.status, await response.text()], [200, ""]);
+    const [event] = await eventsOf("1.2.3");
+    assert.deepEqual([event!.event_type, event!.resource_path, event!.account], [
+      "command.deploy",
+      "channels/C1",
+      "T1",
+    ]);
+    assert.equal(event!.payload.text, "a & b\ufffd");
+    assert.ok(!("token" in event!.payload));
   });
 
   it("answers other methods with 405 and what is allowed", async () => {
