@@ -45,15 +45,15 @@ $$;
 comment on function marketplace.ring_dispatch() is
   'Rings marketplace-dispatch through pg_net; returns the request id, or null when configure_platform has not been called.';
 
-create function marketplace._ring_if_silent()
-returns trigger
+create function marketplace._take_turn_to_ring()
+returns boolean
 language plpgsql
-security definer -- whoever inserts an event need not have rights on the doorbell
+volatile
 set search_path = ''
 as $$
 begin
   if exists (select from marketplace.dispatcher_state as s where s.polling_until > clock_timestamp()) then
-    return null;
+    return false;
   end if;
   -- Ring at most every 50 ms, and never wait for somebody else who is ringing just now.
   update marketplace.dispatcher_state as s
@@ -64,7 +64,20 @@ begin
     where d.rung_at < clock_timestamp() - interval '50 milliseconds'
     for update skip locked
   );
-  if found then
+  return found;
+end
+$$;
+comment on function marketplace._take_turn_to_ring() is
+  'Whether to ring now: not while the dispatcher is looking by itself, nor when it has been rung just now.';
+
+create function marketplace._ring_if_silent()
+returns trigger
+language plpgsql
+security definer -- whoever inserts an event need not have rights on the doorbell
+set search_path = ''
+as $$
+begin
+  if marketplace._take_turn_to_ring() then
     perform marketplace.ring_dispatch();
   end if;
   return null;
@@ -123,6 +136,18 @@ as $$
 $$;
 comment on function marketplace.sweep() is 'Rung by pg_cron: wakes the dispatcher when anything is due, whatever rings were lost.';
 
+create function marketplace.ring_if_due()
+returns bigint
+language sql
+volatile
+set search_path = ''
+as $$
+  select marketplace.ring_dispatch()
+  where case when marketplace.has_due_work() then marketplace._take_turn_to_ring() end
+$$;
+comment on function marketplace.ring_if_due() is
+  'After the end of a job: wakes the dispatcher for those that waited for its place, unless it is looking by itself. Losing a ring costs one sweep.';
+
 create function marketplace.dispatch_settings()
 returns jsonb
 language sql
@@ -142,6 +167,8 @@ comment on function marketplace.dispatch_settings() is
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace.ring_dispatch(),
+  marketplace._take_turn_to_ring(),
+  marketplace.ring_if_due(),
   marketplace.mark_polling(int),
   marketplace.has_due_work(),
   marketplace.sweep(),

@@ -26,7 +26,8 @@ const ROUTE_BATCH = 500;
 const CLAIM_BATCH = 50;
 /** Outcomes that come in within this many milliseconds are written together. */
 const GATHER_MS = 25;
-/** Pause between two looks at an empty queue, in milliseconds. */
+/** Pauses between two looks at an empty queue: short ones at first, then longer; milliseconds. */
+const FIRST_POLL_MS = 10;
 const POLL_MS = 100;
 const SLOW_POLL_MS = 2_000;
 /** How long one announcement that we are polling lasts, and when it is renewed; milliseconds. */
@@ -173,6 +174,7 @@ export async function drain(
   let markedUntil = 0;
   let reapAt = 0;
   let idleSince: number | undefined;
+  let pollMs = FIRST_POLL_MS;
   let failures = 0;
 
   /** One look at the queue; returns whether there was anything to do. */
@@ -221,8 +223,10 @@ export async function drain(
       );
       const isBusy = await pass();
       failures = 0;
-      if (isBusy) idleSince = undefined;
-      else idleSince ??= Date.now();
+      if (isBusy) {
+        idleSince = undefined;
+        pollMs = FIRST_POLL_MS;
+      } else idleSince ??= Date.now();
       if (isBusy && inFlight.size < concurrency) continue;
     } catch (error) {
       if (
@@ -245,9 +249,10 @@ export async function drain(
       landed = Promise.withResolvers<void>();
       // With only slow deliveries in flight, rings wake us: no need to look often.
       const ms = Math.min(
-        hasLingered ? SLOW_POLL_MS : POLL_MS,
+        hasLingered ? SLOW_POLL_MS : pollMs,
         deadline - Date.now(),
       );
+      pollMs = Math.min(2 * pollMs, POLL_MS);
       await pause(ms, landed.promise, doorbell.rung());
     }
     if (inFlight.size > 0 && outcomes.length > 0) await pause(GATHER_MS);

@@ -146,7 +146,7 @@ async function open(c: Context<AppEnv>): Promise<JobContext> {
  */
 function ringForNext(sql: Sql): void {
   waitUntil((async () => {
-    await sql`select marketplace.sweep()`;
+    await sql`select marketplace.ring_if_due()`;
   })());
 }
 
