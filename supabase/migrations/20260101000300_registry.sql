@@ -123,21 +123,48 @@ create index integration_secrets_integration_id_idx on marketplace.integration_s
 create table marketplace.oauth_tokens (
   id uuid primary key default marketplace.uuid_v7(),
   integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  connection_id uuid unique, -- null: the integration's own grant
+  credential_type text not null default 'oauth2' check (credential_type in (
+    'oauth2', 'client_credentials', 'api_key', 'basic', 'bearer', 'service_account', 'github_app', 'aws_sigv4'
+  )),
   token_type text not null default 'Bearer',
-  access_token_vault_id uuid unique, -- null: not fetched yet
+  access_token_vault_id uuid unique, -- null: not fetched yet, or nothing that is fetched
   refresh_token_vault_id uuid unique, -- null: the grant gives none
+  credential_vault_id uuid unique, -- null: nothing beside the tokens
+  seed_id uuid, -- null: not made from a secret of the integration
   scopes text[] not null default '{}',
   issued_at timestamptz, -- null: not fetched yet
   expires_at timestamptz, -- null: does not expire
-  status text not null default 'active' check (status in ('active', 'reauthorization_required', 'revoked')),
+  status text not null default 'active' check (status in ('active', 'reauthorization_required')),
   error_message text, -- null: the last refresh went well
+  refresh_lease_id uuid, -- null: nobody refreshes
+  refresh_lease_until timestamptz, -- null: nobody refreshes
+  failure_count int not null default 0 check (failure_count >= 0),
+  failed_days int not null default 0 check (failed_days >= 0),
+  failed_on date, -- null: the last refresh went well
+  retry_at timestamptz, -- null: the last refresh went well
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
-  constraint oauth_tokens_holds_a_token_check check (access_token_vault_id is not null or refresh_token_vault_id is not null)
-);
+  constraint oauth_tokens_holds_a_token_check check (
+    connection_id is null or num_nonnulls(access_token_vault_id, refresh_token_vault_id, credential_vault_id) > 0
+  ),
+  constraint oauth_tokens_lease_check check ((refresh_lease_id is null) = (refresh_lease_until is null)),
+  constraint oauth_tokens_lifetime_check check (expires_at is null or issued_at is not null),
+  constraint oauth_tokens_failure_check check ((failure_count = 0) = (failed_on is null) and (failure_count = 0) = (failed_days = 0))
+) with (fillfactor = 80);
 comment on table marketplace.oauth_tokens is
-  'OAuth credential references; the tokens lie in Vault. No policy: only functions and the service role touch it.';
+  'One grant a row: of a connection, or an integration''s own. Tokens and credentials lie in Vault. A new authorization is a new row, so that an old refresh cannot overwrite it. No policy: only functions and the service role touch it.';
+comment on column marketplace.oauth_tokens.seed_id is
+  'Which secret of the integration its own grant was made from; another secret makes another grant.';
+comment on column marketplace.oauth_tokens.refresh_lease_id is
+  'Who refreshes just now. The lease outlasts the slowest token endpoint; no lock is held meanwhile.';
+comment on column marketplace.oauth_tokens.failure_count is 'Refreshes that failed since the last one that went well.';
+comment on column marketplace.oauth_tokens.failed_days is
+  'On how many days refreshes failed since the last one that went well: an outage of hours counts once.';
 create index oauth_tokens_integration_id_idx on marketplace.oauth_tokens (integration_id);
+create unique index oauth_tokens_own_key on marketplace.oauth_tokens (integration_id) where connection_id is null;
+create index oauth_tokens_expiring_idx on marketplace.oauth_tokens (expires_at)
+  where status = 'active' and credential_type = 'oauth2' and expires_at is not null;
 
 -- The version moves on with everything a verifier depends on --------------------------------
 

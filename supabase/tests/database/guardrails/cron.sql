@@ -14,14 +14,16 @@ select set_eq(
   $$ values
     ('marketplace_sweep', 'select marketplace.sweep()'),
     ('marketplace_partitions', 'select marketplace.ensure_partitions()'),
-    ('marketplace_retention', 'select marketplace.apply_retention()') $$,
+    ('marketplace_retention', 'select marketplace.apply_retention()'),
+    ('marketplace_maintain', 'select marketplace.maintain_connections()') $$,
   'exactly these jobs are scheduled'
 );
 select is_empty(
   -- pg_cron before 1.5 knows no seconds
   $$ select jobname, schedule from our_job
-     where schedule not in ('7 * * * *', '23 * * * *') and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
-  'the sweep every few seconds, or every minute where pg_cron knows no seconds; the others every hour'
+     where schedule not in ('7 * * * *', '23 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
+       and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
+  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; the others every hour'
 );
 select cmp_ok(
   (select count(*) from our_job)::int,
@@ -38,7 +40,7 @@ begin
   perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
 end
 $$;
-select is((select count(*) from our_job)::int, 3, 'scheduling a job again replaces it');
+select is((select count(*) from our_job)::int, 4, 'scheduling a job again replaces it');
 
 select * from finish();
 rollback;

@@ -38,7 +38,10 @@ select set_eq(
     'rotate_integration_secret', '_forget_vault_secret', 'integration_credentials', 'integration_context',
     'webhook_config', 'dispatch_settings', 'ring_dispatch', '_ring_if_silent',
     'claim_jobs', 'set_workflow_secret', 'add_notification_endpoint', '_forget_workflow_secrets',
-    '_alerts'
+    '_alerts',
+    'create_api_key', 'revoke_api_key', 'oauth_key', 'update_connection', 'connecting_context', 'connection_context',
+    '_forget_grant_secrets', 'lease_refresh', 'store_tokens', 'claim_expiring_tokens', 'open_grant', 'revoke_connection',
+    'ring_maintain'
   ],
   'exactly these functions run with the rights of their owner'
 );
@@ -48,7 +51,7 @@ select is_empty(
 );
 select set_eq(
   $$ select name from executable where role = 'authenticated' $$,
-  array['uuid_v7', 'my_organization_ids', 'trace'],
+  array['uuid_v7', 'my_organization_ids', 'trace', 'create_api_key', 'revoke_api_key', 'update_connection'],
   'a signed-in user may execute exactly these functions'
 );
 select is_empty(

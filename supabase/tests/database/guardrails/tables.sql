@@ -57,6 +57,7 @@ where c.attname ~ '(secret|token|password|credential|api_key|private_key)'
   and (c.relname, c.attname) not in (
     ('integration_secrets', 'vault_secret_id'), -- the reference itself
     ('oauth_tokens', 'token_type'), -- 'Bearer'
+    ('oauth_tokens', 'credential_type'), -- 'oauth2'
     ('providers', 'secret_env'), -- the name of an environment variable
     ('workflows', 'rate_tokens') -- of a token bucket
   );

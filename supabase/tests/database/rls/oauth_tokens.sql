@@ -20,12 +20,13 @@ do $$
 begin
   perform
     marketplace.register_integration('red-files', 'Red files', 'acme', 'storage', '{}', 'red'),
+    marketplace.register_integration('red-mails', 'Red mails', 'acme', 'storage', '{}', 'red'),
     marketplace.register_integration('blue-files', 'Blue files', 'acme', 'storage', '{}', 'blue');
 end
 $$;
 insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
   gen_random_uuid()
-from marketplace.integrations where provider = 'acme';
+from marketplace.integrations where slug in ('red-files', 'blue-files');
 
 create temp view seen with (security_invoker = true) as
 select (select split_part(i.slug, '-', 1) from marketplace.integrations as i where i.id = integration_id) as organization from marketplace.oauth_tokens where integration_id in (select id from marketplace.integrations where provider = 'acme');
@@ -78,7 +79,7 @@ select results_eq(
 select lives_ok(
   $$ insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
        gen_random_uuid()
-       from marketplace.integrations where slug = 'red-files' $$,
+       from marketplace.integrations where slug = 'red-mails' $$,
   'it inserts'
 );
 select isnt_empty(

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(71);
+select plan(78);
 
 -- given two organizations, red and blue, with something of each kind, and who belongs to them
 insert into marketplace.organizations (id, slug, name)
@@ -46,10 +46,13 @@ select organization_id, id, 'core', 100, now() from marketplace.integrations whe
 insert into marketplace.execution_logs (organization_id, integration_id, correlation_id, action, outcome, duration_ms)
 select organization_id, id, gen_random_uuid(), 'files.get', 'succeeded', 1 from marketplace.integrations where provider = 'acme';
 
+insert into marketplace.connections (organization_id, integration_id, name, is_shared, status, error_message)
+select organization_id, id, slug, true, 'error', 'no' from marketplace.integrations where provider = 'acme';
+
 create temp table view (name text);
 insert into view values
   ('v_integration_health'), ('v_recent_syncs'), ('v_quota_status'), ('v_job_queue'), ('v_dead_letters'),
-  ('v_event_rates'), ('v_latency'), ('v_recent_executions');
+  ('v_event_rates'), ('v_latency'), ('v_recent_executions'), ('v_expiring_connections');
 create temp table closed_view (name text);
 insert into closed_view values ('v_webhook_rejections'), ('v_alerts');
 -- whose slugs are to be seen in the rows of a view
