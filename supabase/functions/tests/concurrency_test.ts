@@ -316,3 +316,47 @@ Deno.test("a partition that is made while rows of its day come in loses none of 
     await sql`drop table marketplace.${sql(partition)}`;
   }
 });
+
+Deno.test("workflows that report while their dispatches are written down wait for nobody in a circle", async () => {
+  const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
+  await addJobs(lane, 60);
+  const jobs = await sql<{ id: string; lease_id: string }[]>`
+    with leased as (
+      update marketplace.sync_jobs
+      set status = 'running', lease_id = gen_random_uuid(), claimed_at = now(), attempt_count = 1,
+        lease_expires_at = now() + interval '1 minute', token_hash = sha256(convert_to('x', 'UTF8'))
+      where rule_id = ${lane.ruleId}
+      returning id, lease_id, organization_id, claimed_at
+    ),
+    begun as (
+      insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
+      select lease_id, claimed_at, organization_id, id, 1 from leased
+    )
+    select id, lease_id from leased
+  `;
+  const results = JSON.stringify(
+    jobs.map(({ id, lease_id }) => ({
+      job_id: id,
+      lease_id,
+      outcome: "delivered",
+      status_code: 202,
+      duration_ms: 1,
+    })),
+  );
+  await atOnce(4, async (connection, index) => {
+    if (index === 0) {
+      await connection`select marketplace.record_dispatches(${results}::text::jsonb)`;
+    } else {
+      for (const { id, lease_id } of jobs.filter((_, n) => n % 3 === index - 1).toReversed()) {
+        await connection`select marketplace.complete_job(${id}, ${lease_id})`;
+      }
+    }
+  });
+  const [{ done }] = await sql<[{ done: number }]>`
+    select count(*)::int as done from marketplace.sync_job_attempts as a
+    join marketplace.sync_jobs as j on j.id = a.job_id
+    where j.rule_id = ${lane.ruleId} and j.status = 'completed'
+      and a.result = 'completed' and a.dispatch_outcome = 'delivered'
+  `;
+  assert.equal(done, jobs.length);
+});
