@@ -57,8 +57,8 @@ as $$
     when i.config ->> 'credential_type' is not null then i.config ->> 'credential_type'
     when 'api_token' = any (stored.purposes) then 'bearer'
     when p_has_seed or 'refresh_token' = any (stored.purposes) then 'oauth2'
-    when 'private_key' = any (stored.purposes)
-      then case when p.auth_type = 'github_app' or p.auth_config -> 'alternatives' ? 'github_app' then 'github_app' else 'service_account' end
+    when 'service_account_key' = any (stored.purposes) then 'service_account'
+    when 'private_key' = any (stored.purposes) then 'github_app'
     when 'access_key_id' = any (stored.purposes) then 'aws_sigv4'
     when p.auth_type = 'oauth2' and p.auth_config -> 'grant_types' ? 'client_credentials' and 'client_id' = any (stored.purposes)
       then 'client_credentials'
@@ -90,7 +90,12 @@ begin
   select s.id into v_seed_id
   from marketplace.integration_secrets as s
   where s.integration_id = p_integration_id
-    and s.purpose = case p_credential_type when 'oauth2' then 'refresh_token' when 'client_credentials' then 'client_secret' else 'private_key' end
+    and s.purpose = case p_credential_type
+      when 'oauth2' then 'refresh_token'
+      when 'client_credentials' then 'client_secret'
+      when 'service_account' then 'service_account_key'
+      else 'private_key'
+    end
     and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
   order by s.valid_from desc, s.id desc
   limit 1;
@@ -137,7 +142,7 @@ as $$
         when (p_grant).connection_id is not null
           then coalesce(marketplace._vault_read((p_grant).credential_vault_id)::jsonb, '{}')
         -- what only the token endpoint may see stays out
-        else marketplace.integration_credentials(i.id) - array['refresh_token', 'client_secret', 'private_key', 'webhook']
+        else marketplace.integration_credentials(i.id) - array['refresh_token', 'client_secret', 'private_key', 'service_account_key', 'webhook']
       end || jsonb_build_object('access_token', case when p_with_token then marketplace._vault_read((p_grant).access_token_vault_id) end)
     )
   )
@@ -473,13 +478,18 @@ declare
   v_id uuid := marketplace.uuid_v7();
   v_name text := 'marketplace/grants/' || v_id || '/';
   v_connection marketplace.connections;
+  v_is_object boolean;
 begin
   select * into v_connection from marketplace.connections as c where c.id = p_connection_id for no key update;
   if v_connection.id is null then
     raise exception 'connection % does not exist', coalesce(p_connection_id::text, 'null') using errcode = 'MK404';
   end if;
-  -- not cast: an error of the parser would quote it into the server's log
-  if p_credential is not null and p_credential is not json object then
+  begin
+    v_is_object := jsonb_typeof(p_credential::jsonb) = 'object';
+  exception when invalid_text_representation or untranslatable_character then
+    v_is_object := false; -- caught, so that the parser's words, which quote it, reach no log
+  end;
+  if p_credential is not null and not v_is_object then
     raise exception 'the credential is not a JSON object' using errcode = 'MK400';
   end if;
   delete from marketplace.oauth_tokens as t where t.connection_id = p_connection_id;
