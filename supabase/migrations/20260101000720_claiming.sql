@@ -1,6 +1,6 @@
 -- Claiming: due jobs are leased to a dispatcher, within what their workflow allows.
 
-create function marketplace._lock_claimable_workflows()
+create function marketplace._lock_claimable_workflows(p_except text[])
 returns uuid[]
 language sql
 volatile
@@ -13,6 +13,7 @@ as $$
     from marketplace.workflows as w
     where w.is_active and w.paused_at is null
       and (w.breaker_until is null or w.breaker_until <= now())
+      and w.slug <> all (p_except)
       and exists (
         select from marketplace.sync_jobs as j
         where j.workflow_id = w.id and j.status = 'pending'
@@ -35,10 +36,10 @@ as $$
   )
   select coalesce(array_agg(l.id), '{}') from locked as l
 $$;
-comment on function marketplace._lock_claimable_workflows() is
-  'Locks, until the end of the transaction, the workflows that have due jobs and may start some; returns their ids.';
+comment on function marketplace._lock_claimable_workflows(text[]) is
+  'Locks, until the end of the transaction, the workflows that have due jobs and may start some, but for those of the given slugs; returns their ids.';
 
-create function marketplace.claim_jobs(p_limit int default 50)
+create function marketplace.claim_jobs(p_limit int default 50, p_except text[] default '{}')
 returns table (
   job_id uuid,
   lease_id uuid,
@@ -64,13 +65,14 @@ set jit = off -- compiling would take longer than running
 as $$
 declare
   -- A statement of its own: the next one must see what the former holder of these locks committed.
-  v_workflow_ids uuid[] := marketplace._lock_claimable_workflows();
+  v_workflow_ids uuid[] := marketplace._lock_claimable_workflows(p_except);
 begin
   return query
   with
   due as (
     select d.id as job_id, w.id as workflow_id, w.lease
-    from marketplace.workflows as w
+    -- at random: one with a long queue must not always come before the others
+    from (select f.* from marketplace.workflows as f where f.id = any (v_workflow_ids) order by random()) as w
     cross join lateral (
       select j.id
       from marketplace.sync_jobs as j
@@ -97,7 +99,6 @@ begin
       ))
       for update skip locked
     ) as d
-    where w.id = any (v_workflow_ids)
     limit p_limit
   ),
   leased as (
@@ -170,8 +171,8 @@ begin
   left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
 end
 $$;
-comment on function marketplace.claim_jobs(int) is
-  'Leases due jobs to the caller, within each workflow''s concurrency, rate and circuit and in order per key, with a token for this attempt only. Many dispatchers may call it at once.';
+comment on function marketplace.claim_jobs(int, text[]) is
+  'Leases due jobs to the caller, within each workflow''s concurrency, rate and circuit and in order per key, with a token for this attempt only; none of the workflows in p_except. Many dispatchers may call it at once.';
 
 create function marketplace.set_workflow_secret(p_slug text, p_purpose text, p_secret text)
 returns void
@@ -211,7 +212,7 @@ comment on function marketplace.set_workflow_secret(text, text, text) is
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
-  marketplace._lock_claimable_workflows(),
-  marketplace.claim_jobs(int),
+  marketplace._lock_claimable_workflows(text[]),
+  marketplace.claim_jobs(int, text[]),
   marketplace.set_workflow_secret(text, text, text)
 to service_role;

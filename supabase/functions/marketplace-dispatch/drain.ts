@@ -130,10 +130,14 @@ export async function drain(
   };
 
   const inFlight = new Set<Promise<void>>();
+  /** Deliveries in flight by workflow. */
+  const slots = new Map<string, number>();
   const outcomes: DispatchResult[] = [];
   let landed = Promise.withResolvers<void>();
 
   function send(job: ClaimedJob): void {
+    const { workflow_slug: slug } = job;
+    slots.set(slug, (slots.get(slug) ?? 0) + 1);
     const flight: Promise<void> = deliver(job, delivery)
       .then((outcome) => {
         outcomes.push(outcome);
@@ -158,6 +162,8 @@ export async function drain(
       })
       .finally(() => {
         inFlight.delete(flight);
+        if (slots.get(slug) === 1) slots.delete(slug);
+        else slots.set(slug, slots.get(slug)! - 1);
         landed.resolve();
       });
     inFlight.add(flight);
@@ -190,8 +196,13 @@ export async function drain(
     const routed = await routeEvents(sql, ROUTE_BATCH);
     report.events += routed.events;
     report.jobs += routed.jobs;
-    const room = concurrency - inFlight.size;
-    const jobs = room > 0 ? await claimJobs(sql, Math.min(room, CLAIM_BATCH)) : [];
+    // No workflow gets more of the slots than it leaves free: one that hangs takes half of them, the
+    // next one a quarter, and there is always one for a workflow that answers.
+    const free = concurrency - inFlight.size;
+    const crowding = [...slots].filter(([, taken]) => taken >= free).map(([slug]) => slug);
+    const jobs = free > 0
+      ? await claimJobs(sql, Math.min(Math.ceil(free / 2), CLAIM_BATCH), crowding)
+      : [];
     report.claimed += jobs.length;
     jobs.forEach(send);
     return reaped + routed.events + jobs.length > 0;

@@ -85,16 +85,17 @@ export async function reapLeases(sql: Sql): Promise<number> {
   return row?.reaped ?? 0;
 }
 
-/** Leases up to `limit` due jobs. */
+/** Leases up to `limit` due jobs, none of the workflows named in `except` (slugs). */
 export async function claimJobs(
   sql: Sql,
   limit: number,
+  except: string[] = [],
 ): Promise<ClaimedJob[]> {
   return await sql<ClaimedJob[]>`
     select job_id, lease_id, attempt, max_attempts, lease_expires_at, token, workflow_slug,
       workflow_kind, endpoint, timeout_ms, correlation_id, body, allows_private_network,
       signing_secret, auth_token
-    from marketplace.claim_jobs(${limit})
+    from marketplace.claim_jobs(${limit}, ${except}::text[])
   `;
 }
 

@@ -10,7 +10,7 @@ import { findFreeBase, type Stack, startStack } from "../../../scripts/platform/
 import { DispatcherProcess } from "./support/dispatchers.ts";
 import { PlayedWorkflow } from "./support/played_workflow.ts";
 import { type Delivery, pushes, sendAll, type SendReport } from "./support/sender.ts";
-import { type Lane, makeLane, until, useSink } from "./support_queue.ts";
+import { makeLane, until, useSink } from "./support_queue.ts";
 
 const EVENTS = 1_000;
 const SENDERS = 16;
@@ -38,49 +38,77 @@ Deno.test.afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** A lane for a test, with a lease short enough to see it end. */
-async function laneForKills(): Promise<{ lane: Lane; workflow: PlayedWorkflow; url: string }> {
-  const lane = await makeLane(sql, sink, {
-    workflow: { lease: "3 seconds", max_attempts: 20, max_concurrency: 100 },
-  });
-  await sql`select marketplace.set_integration_secret(${lane.integrationSlug}, 'webhook', ${SECRET})`;
+/** A source of events, of which half go to a workflow that reports and half to one that answers. */
+interface Site {
+  integrationId: string;
+  url: string;
+  deliveries: Delivery[];
+  workflows: PlayedWorkflow[];
+}
+
+async function makeSite(): Promise<Site> {
   const functionsUrl = stack.env.MARKETPLACE_FUNCTIONS_URL!;
+  // A lease short enough to see it end.
+  const workflow = { lease: "3 seconds", max_attempts: 20, max_concurrency: 100 };
+  const lane = await makeLane(sql, sink, {
+    workflow,
+    rule: { source_pattern: "refs/heads/reports" },
+  });
+  const answers = await makeLane(sql, sink, { workflow: { ...workflow, completion: "response" } });
+  await sql`
+    insert into marketplace.sync_rules (name, source_integration_id, source_pattern, workflow_id)
+    values ('answers', ${lane.integrationId}, 'refs/heads/answers', ${answers.workflowId})
+  `;
+  await sql`select marketplace.set_integration_secret(${lane.integrationSlug}, 'webhook', ${SECRET})`;
+  // Work that takes its time, so that there is something to interrupt.
+  const work = () => pause(200);
   return {
-    lane,
-    // A little work, so that there is something to interrupt.
-    workflow: new PlayedWorkflow(sink, lane.path, { functionsUrl, work: () => pause(20) }),
+    integrationId: lane.integrationId,
     url: `${functionsUrl}/marketplace-webhook/github/${lane.integrationSlug}`,
+    deliveries: pushes(EVENTS, (index) => ({
+      ref: `refs/heads/${index % 2 === 0 ? "reports" : "answers"}`,
+    })),
+    workflows: [
+      new PlayedWorkflow(sink, lane.path, { functionsUrl, work }),
+      new PlayedWorkflow(sink, answers.path, { functionsUrl, work, completion: "response" }),
+    ],
   };
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Delivers, with something happening at each of some counts of acknowledgements. */
-async function sendWith(
-  deliveries: Delivery[],
-  url: string,
-  happenings: Map<number, () => Promise<void>>,
+/** Delivers everything, and calls `kill` after each of some shares of the acknowledgements. */
+async function deliverAndKill(
+  { url, deliveries }: Site,
+  shares: number[],
+  kill: () => Promise<void>,
 ): Promise<SendReport> {
-  const happening: Promise<void>[] = [];
+  const kills: Promise<void>[] = [];
+  const counts = new Set(shares.map((share) => share * EVENTS));
   const report = await sendAll(deliveries, {
     url,
     secret: SECRET,
     senders: SENDERS,
     onAcknowledged: (count) => {
-      const happen = happenings.get(count);
-      if (happen) happening.push(happen());
+      if (counts.has(count)) kills.push(kill());
     },
   });
-  await Promise.all(happening);
+  await Promise.all(kills);
+  assert.equal(kills.length, shares.length);
   return report;
 }
 
-/** What became of the events of a lane. */
-async function ledger({ integrationId }: Lane) {
+/** Dispatches that have not been answered yet, of one dispatcher or of all. */
+function unanswered({ workflows }: Site, dispatcher?: string): number {
+  return workflows[1]!.open.filter((start) => !dispatcher || start.dispatcher === dispatcher)
+    .length;
+}
+
+/** What became of the events of a site. */
+async function ledger({ integrationId }: Site) {
   const [row] = await sql`
     select
       count(distinct e.id)::int as events,
-      count(distinct e.dedupe_key)::int as deliveries,
       count(distinct e.id) filter (where e.processed)::int as processed,
       count(j.id)::int as jobs,
       count(j.id) filter (where j.status = 'completed')::int as completed,
@@ -91,107 +119,108 @@ async function ledger({ integrationId }: Lane) {
     where e.integration_id = ${integrationId}
   `;
   return row as Record<
-    "events" | "deliveries" | "processed" | "jobs" | "completed" | "dead" | "attempts",
+    "events" | "processed" | "jobs" | "completed" | "dead" | "attempts",
     number
   >;
 }
 
-/** Waits until all is done, then checks that nothing is missing and nothing there twice. */
-async function checkNothingLost(
-  lane: Lane,
-  workflow: PlayedWorkflow,
-  { deliveries, report, what }: { deliveries: Delivery[]; report: SendReport; what: string },
-): Promise<void> {
-  const final = await until(
+/**
+ * Waits until all is done, then checks that nothing is missing and nothing there twice.
+ *
+ * @returns how many starts repeated what had been done already
+ */
+async function checkNothingLost(site: Site, report: SendReport, what: string): Promise<number> {
+  const { deliveries, workflows, integrationId } = site;
+  const { attempts, ...counts } = await until(
     async () => {
-      const now = await ledger(lane).catch(() => undefined);
+      const now = await ledger(site).catch(() => undefined);
       return now && now.completed + now.dead >= EVENTS && now;
     },
     "every job to be completed or dead",
     60_000,
   );
-  await workflow.idle();
+  await Promise.all(workflows.map((workflow) => workflow.idle()));
+
   assert.deepEqual(new Set(report.acknowledged), new Set(deliveries.map(({ id }) => id)));
   const [kept] = await sql`
     select count(*)::int as count from marketplace.webhook_events
-    where integration_id = ${lane.integrationId} and dedupe_key = any (${report.acknowledged})
+    where integration_id = ${integrationId} and dedupe_key = any (${report.acknowledged})
   `;
   assert.equal(kept!.count, EVENTS, "every acknowledged delivery is stored");
-  const { attempts, ...counts } = final;
   assert.deepEqual(counts, {
     events: EVENTS,
-    deliveries: EVENTS,
     processed: EVENTS,
     jobs: EVENTS,
-    completed: EVENTS, // the workflow is a good one: nothing has a reason to die
+    completed: EVENTS, // the workflows are good ones: nothing has a reason to die
     dead: 0,
   });
-  assert.equal(workflow.effects.size, EVENTS, "one effect for each");
-  assert.equal(new Set(workflow.starts.map(({ eventId }) => eventId)).size, EVENTS);
-  assert.deepEqual(workflow.doubleStarts, [], "no job is started while its lease holds");
+
+  const starts = workflows.flatMap((workflow) => workflow.starts);
+  const effects = workflows.flatMap((workflow) => [...workflow.effects]);
+  assert.equal(effects.length, EVENTS, "one effect for each event");
+  assert.equal(new Set(starts.map(({ eventId }) => eventId)).size, EVENTS);
+  assert.deepEqual(workflows.flatMap(({ doubleStarts }) => doubleStarts), []);
+  const repeats = starts.filter(({ isRepeat }) => isRepeat).length;
   console.log(
     `${what}: ${EVENTS} events, ${report.retries} deliveries repeated ` +
-      `(${report.duplicates} of them known), ${attempts} attempts, ` +
-      `${workflow.repeats} repeats absorbed`,
+      `(${report.duplicates} of them known), ${attempts} attempts, ${repeats} repeats absorbed`,
   );
+  return repeats;
 }
 
-Deno.test("Postgres is killed twice while a thousand events come in", async () => {
-  const { lane, workflow, url } = await laneForKills();
-  const deliveries = pushes(EVENTS);
-  const killPostgres = async () => {
-    const pidFile = join(stack.layout.home, "pgdata", "postmaster.pid");
-    Deno.kill(parseInt(await Deno.readTextFile(pidFile), 10), "SIGKILL");
+Deno.test("Postgres is killed, then one of its sessions, while a thousand events come in", async () => {
+  const site = await makeSite();
+  const pidOf = {
+    server: async () =>
+      parseInt(
+        await Deno.readTextFile(join(stack.layout.home, "pgdata", "postmaster.pid")),
+        10,
+      ),
+    // Whose death makes the server throw all others out, and forget its unlogged tables.
+    session: async () => {
+      const [row] = await sql`
+        select pid from pg_stat_activity where application_name = 'marketplace' limit 1
+      `;
+      return row!.pid as number;
+    },
   };
-  const report = await sendWith(
-    deliveries,
-    url,
-    new Map([[EVENTS * 0.3, killPostgres], [EVENTS * 0.7, killPostgres]]),
-  );
+  const victims = [pidOf.server, pidOf.session];
+  const report = await deliverAndKill(site, [0.3, 0.7], async () => {
+    Deno.kill(await victims.shift()!(), "SIGKILL");
+  });
   assert.ok(report.retries > 0, "the senders noticed");
-  await checkNothingLost(lane, workflow, { deliveries, report, what: "Postgres killed twice" });
+  await checkNothingLost(site, report, "Postgres killed twice");
 });
 
 Deno.test("the functions are killed three times while a thousand events come in", async () => {
-  const { lane, workflow, url } = await laneForKills();
-  const deliveries = pushes(EVENTS);
-  const killEdge = () => stack.killEdge();
-  const report = await sendWith(
-    deliveries,
-    url,
-    new Map([[EVENTS * 0.2, killEdge], [EVENTS * 0.5, killEdge], [EVENTS * 0.8, killEdge]]),
-  );
-  assert.ok(report.retries > 0, "the senders noticed");
-  await checkNothingLost(lane, workflow, {
-    deliveries,
-    report,
-    what: "functions killed three times",
+  const site = await makeSite();
+  const report = await deliverAndKill(site, [0.2, 0.5, 0.8], async () => {
+    await until(() => unanswered(site) >= 5, "dispatches to be under way");
+    await stack.killEdge();
   });
+  assert.ok(report.retries > 0, "the senders noticed");
+  const repeats = await checkNothingLost(site, report, "functions killed three times");
+  assert.ok(repeats > 0, "what was done, but not written down, was done again");
 });
 
-Deno.test("a dispatcher is killed in the middle of a batch", async () => {
-  const { lane, workflow, url } = await laneForKills();
-  const deliveries = pushes(EVENTS);
-  const [killed, other] = ["killed", "other"].map((name) =>
-    new DispatcherProcess(stack.env, `${name}.invalid`)
-  ) as [DispatcherProcess, DispatcherProcess];
+Deno.test("two dispatchers are killed in the middle of a batch, others go on", async () => {
+  const site = await makeSite();
+  const start = (name: string) => new DispatcherProcess(stack.env, `${name}.invalid`);
+  const victims = [start("first"), start("second")];
+  const survivor = start("third");
+  const all = [...victims, survivor];
   try {
-    await Promise.all([killed.ready, other.ready]);
-    let interrupted = 0;
-    const kill = async () => {
-      const itsOpen = () => workflow.open.filter(({ dispatcher }) => dispatcher === killed.name);
-      await until(() => itsOpen().length >= 5, "a batch of the dispatcher to be under way");
-      interrupted = itsOpen().length;
-      await killed.kill();
-    };
-    const report = await sendWith(deliveries, url, new Map([[EVENTS * 0.3, kill]]));
-    assert.ok(interrupted >= 5);
-    await checkNothingLost(lane, workflow, { deliveries, report, what: "a dispatcher killed" });
-    const by = Map.groupBy(workflow.starts, ({ dispatcher }) => dispatcher);
-    assert.ok(by.get(killed.name)!.length > 0);
-    assert.ok(by.get(other.name)!.length > 0, "the other one went on");
+    await Promise.all(all.map(({ ready }) => ready));
+    const report = await deliverAndKill(site, [0.25, 0.6], async () => {
+      const victim = victims.shift()!;
+      await until(() => unanswered(site, victim.name) >= 3, "a batch to be under way");
+      await victim.kill();
+    });
+    const repeats = await checkNothingLost(site, report, "two dispatchers killed");
+    assert.ok(repeats > 0, "what was done, but not written down, was done again");
+    const starts = site.workflows.flatMap((workflow) => workflow.starts);
+    assert.ok(starts.some(({ dispatcher }) => dispatcher === survivor.name));
   } finally {
-    await killed.kill().catch(() => {}); // it is gone already when all went well
-    await other.stop();
+    await Promise.all(all.map((dispatcher) => dispatcher.stop()));
   }
 });

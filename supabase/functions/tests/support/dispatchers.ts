@@ -8,8 +8,6 @@ export class DispatcherProcess {
   readonly #child: Deno.ChildProcess;
   readonly #reading: Promise<void>;
   readonly #ready = Promise.withResolvers<void>();
-  /** Jobs claimed by the drains that ended. */
-  claimed = 0;
 
   /**
    * @param env of the stack it works for
@@ -38,7 +36,6 @@ export class DispatcherProcess {
       rest = parts.pop()!;
       for (const line of parts) {
         if (line === "ready") this.#ready.resolve();
-        else if (line.startsWith("{")) this.claimed += JSON.parse(line).claimed ?? 0;
       }
     }
     this.#ready.reject(new Error(`dispatcher ${this.name} ended before it was ready`));
@@ -52,14 +49,16 @@ export class DispatcherProcess {
   /** Ends it in the middle of whatever it does. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
-    await this.#child.stdin.close().catch(() => {});
-    await this.#child.status;
-    await this.#reading;
+    await this.#ended();
   }
 
-  /** Lets it finish its drain. */
+  /** Lets it finish its drain, if it runs. */
   async stop(): Promise<void> {
-    await this.#child.stdin.close();
+    await this.#ended();
+  }
+
+  async #ended(): Promise<void> {
+    await this.#child.stdin.close().catch(() => {}); // closed already, or broken with the process
     await this.#child.status;
     await this.#reading;
   }
