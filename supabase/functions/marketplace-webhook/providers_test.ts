@@ -1130,6 +1130,35 @@ for (const providerCase of CASES) {
   }
 }
 
+Deno.test("twilio: a signature over a URL alone proves no form", async () => {
+  const { send } = await openProvider("twilio", { secrets: ["12345"] });
+  const query = `?bodySHA256=${createHash("sha256").update("{}").digest("hex")}`;
+  const signature = twilio.getExpectedTwilioSignature("12345", publicUrlOf("twilio") + query, {});
+  for (const body of ["", "&", "&&"]) {
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded",
+      "x-twilio-signature": signature,
+    };
+    assert.equal((await send({ query, body, headers })).status, 401);
+  }
+});
+
+Deno.test("the signed URL is the configured one, whatever the sender's headers say", async () => {
+  const { send } = await openProvider("square", { secrets: ["key"] });
+  const body = '{"type":"x"}';
+  const forged = createHmac("sha256", "key").update(`https://evil.example.com/${body}`).digest(
+    "base64",
+  );
+  const headers = {
+    host: "evil.example.com",
+    "x-forwarded-host": "evil.example.com",
+    "x-forwarded-proto": "https",
+    "x-original-url": "https://evil.example.com/",
+    "x-square-hmacsha256-signature": forged,
+  };
+  assert.equal((await send({ body, headers })).status, 401);
+});
+
 Deno.test("every provider of the catalogue is tried here or in a file of its own", async () => {
   const { readCatalogue } = await import("../_shared/webhooks/testing.ts");
   const elsewhere = ["gmail", "paypal"];

@@ -264,21 +264,22 @@ function clean(text: string, maxLength: number): string {
 const EARLIEST = Date.UTC(2000, 0);
 const YEAR_MS = 366 * 24 * 3_600_000;
 
+/** ISO 8601 with its variants, or RFC 5322; the engine would read a year out of almost anything. */
+const DATE = /^(\d{4}-\d\d-\d\d|[A-Z][a-z]{2}, \d)/;
+
 /** The first reference that holds a believable time, as ISO 8601. */
-function firstTime(
-  references: readonly string[],
-  lookup: Lookup,
-): string | null {
+function firstTime(references: readonly string[], lookup: Lookup): string | null {
   for (const reference of references) {
-    const text = lookup(reference);
-    if (text === undefined) continue;
-    const at = /^\d+(\.\d+)?$/.test(text)
-      // Seconds stay below 1e11 until the year 5138.
-      ? Number(text) * (Number(text) < 1e11 ? 1_000 : 1)
-      : Date.parse(text);
-    if (at >= EARLIEST && at < Date.now() + YEAR_MS) {
-      return new Date(at).toISOString();
-    }
+    const at = toTime(lookup(reference) ?? "");
+    if (at >= EARLIEST && at < Date.now() + YEAR_MS) return new Date(at).toISOString();
   }
   return null;
+}
+
+/** Milliseconds since 1970, or NaN. */
+function toTime(text: string): number {
+  if (DATE.test(text)) return Date.parse(text);
+  if (!/^\d{1,16}(\.\d+)?$/.test(text)) return NaN;
+  // Seconds stay below 1e11 until the year 5138.
+  return Number(text) * (Number(text) < 1e11 ? 1_000 : 1);
 }
