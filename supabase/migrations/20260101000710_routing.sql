@@ -116,7 +116,12 @@ begin
       when v_placeholder = 'event_type' then p_event.event_type
       when v_placeholder = 'resource_path' then p_event.resource_path
       when v_placeholder = 'account' then p_event.account
-      when left(v_placeholder, 1) = '/' then p_event.payload #>> string_to_array(substr(v_placeholder, 2), '/')
+      when left(v_placeholder, 1) = '/' then p_event.payload #>> array(
+        -- JSON Pointer, RFC 6901: ~1 is a slash, ~0 a tilde
+        select replace(replace(part, '~1', '/'), '~0', '~')
+        from unnest(string_to_array(substr(v_placeholder, 2), '/')) with ordinality as parts (part, n)
+        order by n
+      )
     end;
     v_key := replace(v_key, '{' || v_placeholder || '}', coalesce(v_value, ''));
   end loop;

@@ -94,7 +94,7 @@ begin
         now() + greatest(
           random() * least(
             coalesce(rule.retry_cap, w.retry_cap),
-            coalesce(rule.retry_base, w.retry_base) * power(2, least(j.attempt_count, 30) - 1)
+            coalesce(rule.retry_base, w.retry_base) * power(2, least(j.attempt_count, 20) - 1)
           ),
           make_interval(secs => least(coalesce(r.retry_after_ms, 0), 2592000000) / 1000.0)
         )

@@ -133,10 +133,15 @@ begin
     case when p.skip_reason is null then 'planned' else 'skipped' end,
     case when p.skip_reason is not null then 'skipped' end,
     p.skip_reason
-  from jsonb_to_recordset(p_artifacts) as p (
-    source_ref text, source_path text, name text, content_type text, size_bytes bigint, sha256 text,
-    destination_path text, skip_reason text
-  )
+  from (
+    -- a source may list an artifact twice, on two pages
+    select distinct on (listed.source_ref) listed.*
+    from jsonb_to_recordset(p_artifacts) as listed (
+      source_ref text, source_path text, name text, content_type text, size_bytes bigint, sha256 text,
+      destination_path text, skip_reason text
+    )
+    order by listed.source_ref
+  ) as p
   join marketplace.sync_rules as r on r.id = v_job.rule_id
   -- what is completed stays; anything else begins anew, at the destination it already has
   on conflict (job_id, source_ref) do update

@@ -266,7 +266,19 @@ as $$
     select e.created_at from marketplace.webhook_events as e where not e.processed order by e.created_at limit 1000
   ),
   waiting_job as (
-    select j.run_at from marketplace.sync_jobs as j where j.status = 'pending' limit 1000
+    select from marketplace.sync_jobs as j where j.status = 'pending' limit 1000
+  ),
+  -- the head of each workflow's queue
+  oldest_job as (
+    select min(head.run_at) as run_at
+    from marketplace.workflows as w
+    cross join lateral (
+      select j.run_at
+      from marketplace.sync_jobs as j
+      where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
+      order by marketplace._claim_rank(j.run_at, j.priority), j.position
+      limit 1
+    ) as head
   ),
   running_job as (
     select 1 from marketplace.sync_jobs as j where j.status = 'running' limit 1000
@@ -280,7 +292,7 @@ as $$
       (select count(*) from waiting_event) as events_waiting,
       (select extract(epoch from now() - min(w.created_at))::int from waiting_event as w) as oldest_event_seconds,
       (select count(*) from waiting_job) as jobs_waiting,
-      (select extract(epoch from now() - min(w.run_at))::int from waiting_job as w where w.run_at <= now()) as oldest_job_seconds,
+      (select extract(epoch from now() - o.run_at)::int from oldest_job as o) as oldest_job_seconds,
       (select count(*) from running_job) as jobs_running,
       (select count(*) from dead_job) as jobs_dead_24h
   ),

@@ -28,7 +28,7 @@ $$;
 comment on function marketplace.ensure_partitions() is
   'Makes the daily partitions of today and the days ahead (settings.partitions_ahead); returns how many were missing.';
 
-create function marketplace.apply_retention(p_limit int default 10000)
+create function marketplace.apply_retention(p_limit int default 50000)
 returns jsonb
 language plpgsql
 volatile
@@ -106,4 +106,4 @@ revoke all on all functions in schema marketplace from public;
 select marketplace.ensure_partitions();
 select marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
 select marketplace._schedule('marketplace_partitions', '7 * * * *', null, 'select marketplace.ensure_partitions()');
-select marketplace._schedule('marketplace_retention', '23 * * * *', null, 'select marketplace.apply_retention()');
+select marketplace._schedule('marketplace_retention', '*/10 * * * *', null, 'select marketplace.apply_retention()');

@@ -21,9 +21,9 @@ select set_eq(
 select is_empty(
   -- pg_cron before 1.5 knows no seconds
   $$ select jobname, schedule from our_job
-     where schedule not in ('7 * * * *', '23 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
+     where schedule not in ('7 * * * *', '*/10 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
        and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
-  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; the others every hour'
+  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, retention every ten minutes'
 );
 select cmp_ok(
   (select count(*) from our_job)::int,
