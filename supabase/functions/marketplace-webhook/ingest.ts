@@ -50,6 +50,9 @@ export interface Store {
   ): Promise<"match" | "unknown" | "unchecked">;
 }
 
+const sqlState = (error: unknown) =>
+  error instanceof Error && "code" in error ? String(error.code) : "";
+
 /** The real one. */
 export const databaseStore: Store = {
   async loadConfig(provider, integration) {
@@ -60,8 +63,8 @@ export const databaseStore: Store = {
   },
 
   async ingest(rows) {
-    try {
-      const stored = await inTime(db()<Stored[]>`
+    const insert = () =>
+      inTime(db()<Stored[]>`
         select outcome, event_id as "eventId", correlation_id as "correlationId"
         from marketplace.ingest_events(
           ${rows.map((row) => row.integrationId)}::uuid[],
@@ -78,13 +81,17 @@ export const databaseStore: Store = {
         )
         order by ordinal
       `);
-      return [...stored];
+    try {
+      // 23514: the day's partition was attached while the row was on its way to the default one.
+      return [
+        ...await insert().catch((error) => {
+          if (sqlState(error) !== "23514") throw error;
+          return insert();
+        }),
+      ];
     } catch (error) {
       // 22: the payload is JSON but not jsonb; 54: beyond the database's limits.
-      if (
-        error instanceof Error &&
-        /^(22|54)...$/.test(String((error as { code?: unknown }).code))
-      ) {
+      if (/^(22|54)...$/.test(sqlState(error))) {
         throw new AppError(
           "payload_not_storable",
           400,
