@@ -38,6 +38,11 @@ const Field = z.strictObject({
 });
 
 const AuthFields = {
+  /**
+   * Base URL of this way in, where it depends on the connection or is another than the provider's:
+   * `https://{connection.shop}.myshopify.com`.
+   */
+  base_url: Url.optional(),
   /** Non-secret settings; they fill `{connection.…}` in base URL, paths, headers and transforms. */
   settings: z.record(Name, Field).optional(),
   /** Secrets by the purpose they are stored under, beside those the auth type brings itself. */
@@ -76,6 +81,8 @@ const AuthFields = {
   token_lifetime_seconds: z.int().positive().nullable().optional(),
   /** What to keep of the token answer as settings of the connection: setting → JSON pointer. */
   token_settings: z.record(Name, Pointer).optional(),
+  /** The same of the health action's result. */
+  health_settings: z.record(Name, Pointer).optional(),
 
   // Service accounts and apps
   /** Audience of the signed assertion; the token URL when absent. */

@@ -57,10 +57,27 @@ export function authOf(
   return { ...own, ...chosen, type };
 }
 
-/** The headers that carry credentials, as templates, by lower-case name. */
+/**
+ * The base URL of a connection's requests, a template still: the integration's own (`api_base`),
+ * else the one of its way in, else the provider's.
+ */
+export function baseUrlOf(
+  provider: Pick<ProviderRow, "base_url">,
+  auth: Pick<Auth, "base_url">,
+  apiBase?: string | null,
+): string | undefined {
+  return apiBase || auth.base_url || provider.base_url || undefined;
+}
+
+/**
+ * The headers that carry credentials, as templates, by lower-case name. A token goes into
+ * `Authorization: Bearer` unless the row puts it elsewhere.
+ */
 export function credentialHeaders(auth: Auth): Record<string, string> {
   const purpose = BEARER[auth.type];
-  const headers: Record<string, string> = purpose
+  const own = [...Object.values(auth.headers ?? {}), ...Object.values(auth.query ?? {})];
+  const isElsewhere = own.some((template) => template.includes(`{secret.${purpose}}`));
+  const headers: Record<string, string> = purpose && !isElsewhere
     ? { authorization: `Bearer {secret.${purpose}}` }
     : {};
   for (const [name, template] of Object.entries(auth.headers ?? {})) {

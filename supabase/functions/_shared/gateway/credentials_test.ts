@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AuthConfig, AuthType } from "./catalogue.ts";
-import { type Auth, authOf, requiredValues, seal } from "./credentials.ts";
+import { type Auth, authOf, baseUrlOf, requiredValues, seal } from "./credentials.ts";
 import type { BuiltRequest } from "./request.ts";
 
 const request = (changes: Partial<BuiltRequest> = {}): BuiltRequest => ({
@@ -34,6 +34,14 @@ Deno.test("token types send a bearer token", () => {
     headersOf(sealed(auth("bearer"), { secrets: { api_token: "t" } })).authorization,
     "Bearer t",
   );
+});
+
+Deno.test("a token that has a header of its own is not sent twice", () => {
+  const how = auth("oauth2", { headers: { "X-Shop-Token": "{secret.access_token}" } });
+  assert.deepEqual(headersOf(sealed(how, { secrets: { access_token: "t" } })), {
+    accept: "application/json",
+    "x-shop-token": "t",
+  });
 });
 
 Deno.test("headers, query and basic are templates over secrets and settings", () => {
@@ -127,4 +135,15 @@ Deno.test("the request that was built stays without secrets", () => {
   const copy = structuredClone(before);
   seal(before, auth("bearer"), { settings: {}, secrets: { api_token: "t", password: "p" } });
   assert.deepEqual(before, copy);
+});
+
+Deno.test("the base URL is the integration's, else the way in's, else the provider's", () => {
+  const provider = { base_url: "https://a.example" };
+  assert.equal(
+    baseUrlOf(provider, { base_url: "https://b.example" }, "https://c.example"),
+    "https://c.example",
+  );
+  assert.equal(baseUrlOf(provider, { base_url: "https://b.example" }, null), "https://b.example");
+  assert.equal(baseUrlOf(provider, {}), "https://a.example");
+  assert.equal(baseUrlOf({ base_url: null }, {}), undefined);
 });

@@ -42,7 +42,7 @@ export interface BuiltRequest {
 
 /** What a request is made from. */
 export interface RequestInput {
-  provider: Pick<ProviderRow, "base_url" | "request_headers">;
+  provider: Pick<ProviderRow, "request_headers">;
   action: Pick<
     ActionRow,
     | "method"
@@ -56,8 +56,8 @@ export interface RequestInput {
     | "handler"
     | "idempotency_header"
   >;
-  /** The integration's own base URL; absent: the provider's. */
-  baseUrl?: string | undefined;
+  /** What `baseUrlOf` says; may hold `{connection.<setting>}`. */
+  baseUrl: string | undefined;
   /** Validated, defaults filled in. */
   parameters: Record<string, unknown>;
   /** The connection's settings; never a secret. */
@@ -98,25 +98,20 @@ export const RESERVED_HEADERS: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-const CONTENT_TYPE: Partial<Record<BuiltRequest["bodyKind"], string>> = {
-  json: "application/json",
-  form: "application/x-www-form-urlencoded",
-};
-
 /**
  * Builds the request of an action.
  *
  * Transforms see the parameters as their input, and `$body` (what is not in path, query or headers),
- * `$connection` (the settings) and `$secret(purpose)`, whose value is filled in by `seal` only.
+ * `$connection` (the settings), `$secret(purpose)`, whose value is filled in by `seal` only, and
+ * `$toBase64(text)` (of the text's UTF-8; JSONata's own knows Latin-1 alone).
  */
 export async function buildRequest(input: RequestInput): Promise<Built> {
-  const { provider, action, parameters, settings = {} } = input;
+  const { provider, action, baseUrl, parameters, settings = {} } = input;
 
-  const template = input.baseUrl ?? provider.base_url;
-  if (!template) {
+  if (!baseUrl) {
     return fail("base_url_missing", "api_base", "the integration has no base URL: set api_base");
   }
-  const base = fillBaseUrl(template, settings);
+  const base = fillBaseUrl(baseUrl, settings);
   if (!base.ok) return fail("base_url_missing", base.name, base.message);
   const path = fillPath(action.path, parameters, settings);
   if (!path.ok) return fail("invalid_parameter", path.name, path.message);
@@ -136,6 +131,9 @@ export async function buildRequest(input: RequestInput): Promise<Built> {
   for (const [name, value] of Object.entries(provider.request_headers)) {
     headers[name.toLowerCase()] = value;
   }
+  // Of bodies only: some providers want a charset with their JSON.
+  const jsonType = headers["content-type"];
+  delete headers["content-type"];
   for (const [name, value] of Object.entries(headerValues)) {
     if (!isHeaderValue(value)) {
       const message = `the parameter ${name} has characters no header may hold`;
@@ -165,7 +163,7 @@ export async function buildRequest(input: RequestInput): Promise<Built> {
   if (action.body_type === "binary") {
     return { ok: true, request: { ...request, bodyKind: "binary", rest } };
   }
-  return await withBody(request, input, rest);
+  return await withBody(request, input, { rest, jsonType });
 }
 
 /** Whether a row's remaining parameters go into the query. */
@@ -200,7 +198,7 @@ function place(action: RequestInput["action"], parameters: Record<string, unknow
 async function withBody(
   request: BuiltRequest,
   { action, parameters, settings = {} }: RequestInput,
-  rest: Record<string, unknown>,
+  { rest, jsonType }: { rest: Record<string, unknown>; jsonType: string | undefined },
 ): Promise<Built> {
   const markers: Record<string, string> = {};
   let body: unknown = rest;
@@ -210,6 +208,7 @@ async function withBody(
     const transformed = await transform(action.request_transform, parameters, {
       body: rest,
       connection: settings,
+      toBase64: (text: unknown) => typeof text === "string" ? toBase64(text) : undefined,
       secret: (purpose: unknown) => {
         if (typeof purpose !== "string") return undefined;
         const marker = `mksecret-${nonce}-${purpose}-end`;
@@ -218,13 +217,16 @@ async function withBody(
       },
     });
     if (!transformed.ok) return fail(transformed.code, "request_transform", transformed.message);
+    if (transformed.value === null) {
+      return fail("transform_failed", "request_transform", "the transform yields no body");
+    }
     body = transformed.value;
   }
 
   const bodyKind = action.body_type as "json" | "form" | "multipart";
   const headers = { ...request.headers };
-  const contentType = CONTENT_TYPE[bodyKind];
-  if (contentType) headers["content-type"] = contentType;
+  if (bodyKind === "json") headers["content-type"] = jsonType ?? "application/json";
+  if (bodyKind === "form") headers["content-type"] = "application/x-www-form-urlencoded";
   const built = { ...request, headers, bodyKind, markers };
   if (bodyKind === "json") return { ok: true, request: { ...built, body: JSON.stringify(body) } };
 
@@ -257,6 +259,12 @@ function staysBelow(url: string, base: string): boolean {
   const folder = from.pathname.replace(/\/+$/, "");
   return is.origin === from.origin && is.username === from.username &&
     (is.pathname === folder || is.pathname.startsWith(`${folder}/`));
+}
+
+function toBase64(text: string): string {
+  let binary = "";
+  for (const byte of new TextEncoder().encode(text)) binary += String.fromCharCode(byte);
+  return btoa(binary);
 }
 
 function isHeaderValue(value: unknown): boolean {

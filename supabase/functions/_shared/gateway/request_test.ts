@@ -20,7 +20,8 @@ const action = (changes: Partial<Action> = {}): Action => ({
 
 const build = (changes: Partial<Action>, rest: Partial<RequestInput> = {}) =>
   buildRequest({
-    provider: { base_url: "https://api.example.com/v1", request_headers: {} },
+    provider: { request_headers: {} },
+    baseUrl: "https://api.example.com/v1",
     action: action(changes),
     parameters: {},
     ...rest,
@@ -126,6 +127,13 @@ Deno.test("a secret in a transform is a marker nobody can guess, and never the s
   assert.notEqual(marker, Object.keys(second.markers)[0]);
 });
 
+Deno.test("a transform may encode UTF-8 in base64", async () => {
+  const request = await built({ request_transform: `{"content": $toBase64(text)}` }, {
+    parameters: { text: "Grüße ✓" },
+  });
+  assert.equal(request.body, '{"content":"R3LDvMOfZSDinJM="}');
+});
+
 Deno.test("what a transform cannot do is said, not sent", async () => {
   const failing = await build({ request_transform: `$error("pick one")` });
   assert.deepEqual(failing, {
@@ -136,16 +144,15 @@ Deno.test("what a transform cannot do is said, not sent", async () => {
   });
   const broken = await build({ request_transform: `{` });
   assert.equal(broken.ok ? "" : broken.code, "transform_invalid");
+  const nothing = await build({ request_transform: "missing" });
+  assert.equal(nothing.ok ? "" : nothing.code, "transform_failed");
   const scalar = await build({ body_type: "form", request_transform: `"x"` });
   assert.equal(scalar.ok ? "" : scalar.code, "transform_failed");
 });
 
 Deno.test("headers come from the provider, the row and the idempotency key", async () => {
   const request = await built({ idempotency_header: "Idempotency-Key", response_type: "binary" }, {
-    provider: {
-      base_url: "https://api.example.com",
-      request_headers: { "Notion-Version": "2025-09-03" },
-    },
+    provider: { request_headers: { "Notion-Version": "2025-09-03" } },
     idempotencyKey: "k1",
   });
   assert.deepEqual(request.headers, {
@@ -154,6 +161,15 @@ Deno.test("headers come from the provider, the row and the idempotency key", asy
     "idempotency-key": "k1",
     "content-type": "application/json",
   });
+});
+
+Deno.test("a provider's own JSON type goes with bodies only", async () => {
+  const type = "application/json; charset=utf-8";
+  const provider = { request_headers: { "content-type": type } };
+  assert.equal((await built({}, { provider })).headers["content-type"], type);
+  for (const changes of [{ method: "GET" }, { body_type: "multipart" }] as Partial<Action>[]) {
+    assert.equal((await built(changes, { provider })).headers["content-type"], undefined);
+  }
 });
 
 Deno.test("a header value cannot hold a line break", async () => {
@@ -165,13 +181,13 @@ Deno.test("a header value cannot hold a line break", async () => {
   assert.equal(key.ok ? "" : key.name, "idempotency_key");
 });
 
-Deno.test("the integration's base URL replaces the provider's, settings fill it", async () => {
+Deno.test("settings fill the base URL", async () => {
   const request = await built({}, {
     baseUrl: "https://{connection.shop}.example.com/x/",
     settings: { shop: "acme" },
   });
   assert.equal(request.url, "https://acme.example.com/x/things");
-  const none = await build({}, { provider: { base_url: null, request_headers: {} } });
+  const none = await build({}, { baseUrl: undefined });
   assert.equal(none.ok ? "" : none.code, "base_url_missing");
 });
 

@@ -20,6 +20,7 @@ const MAX_JSON = 2 * 1024 * 1024;
 const KEPT = 256;
 
 export type Transformed =
+  /** Null when the expression yields nothing. */
   | { ok: true; value: unknown }
   /** `transform_invalid`: the row's fault; `transform_failed`: this input's; `too_large`. */
   | {
@@ -53,10 +54,7 @@ export async function transform(
     return { ok: false, code: "transform_failed", message: describe(thrown) };
   }
   // Through JSON: sequences become plain lists, functions disappear.
-  const text = JSON.stringify(output);
-  if (text === undefined) {
-    return { ok: false, code: "transform_failed", message: "the transform yields nothing" };
-  }
+  const text = JSON.stringify(output) ?? "null";
   if (text.length > MAX_JSON) return tooLarge("output");
   return { ok: true, value: JSON.parse(text) };
 }
