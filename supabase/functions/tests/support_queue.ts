@@ -130,7 +130,7 @@ export interface LaneOptions {
   endpoint?: string;
   provider?: string;
   workflow?: Record<string, string | number | boolean>;
-  rule?: Record<string, string | string[] | null>;
+  rule?: Record<string, string | string[] | boolean | null>;
 }
 
 let lanes = 0;
