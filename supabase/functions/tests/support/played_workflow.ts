@@ -7,7 +7,11 @@ export interface Start {
   /** The idempotency key: the same for every attempt of a job. */
   key: string;
   attempt: number;
-  eventId: string;
+  correlationId: string;
+  /** The job that this one replays. */
+  replayOf?: string;
+  /** None: the job was made by a schedule. */
+  eventId?: string;
   /** The event's payload, of workflows that are sent it. */
   payload: Record<string, unknown>;
   /** Host of the functions URL that came along: tells dispatchers apart that say another one. */
@@ -45,8 +49,6 @@ export class PlayedWorkflow {
   maxOpen = 0;
   /** Starts of a job that was open already, within the lease of the earlier one. */
   readonly doubleStarts: Start[] = [];
-  /** Reports that were turned down: the attempt no longer held its job. */
-  turnedDown = 0;
 
   constructor(sink: Sink, path: string, options: PlayOptions) {
     this.#options = options;
@@ -76,8 +78,10 @@ export class PlayedWorkflow {
       jobId: job.id,
       key,
       attempt: job.attempt,
-      eventId: data.event.id,
-      payload: data.event.payload ?? {},
+      correlationId: job.correlation_id,
+      replayOf: data.job.replay_of,
+      eventId: data.event?.id,
+      payload: data.event?.payload ?? {},
       dispatcher: new URL(job.url).hostname,
       leaseEndsAt: Date.parse(job.lease_expires_at),
       isRepeat: this.effects.has(key),
@@ -124,11 +128,7 @@ export class PlayedWorkflow {
           signal: AbortSignal.timeout(10_000),
         });
         await response.body?.cancel();
-        if (response.ok) return;
-        if (response.status < 500) {
-          this.turnedDown++;
-          return;
-        }
+        if (response.status < 500) return; // heard, or this attempt no longer holds the job
       } catch {
         // The functions are away.
       }
