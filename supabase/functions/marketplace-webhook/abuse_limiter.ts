@@ -1,6 +1,32 @@
 /** Who is looked at, and who has been refused too often. */
 import { type BucketSize, TokenBucket } from "../_shared/webhooks/token_bucket.ts";
 
+/** Who sends, and as whom. */
+export interface Sender {
+  /** See {@link sourceOf}. */
+  source: string;
+  /** The provider's name in the path. */
+  provider: string;
+}
+
+/** What an {@link AbuseLimiter} is made with. */
+export interface AbuseLimiterOptions {
+  /** Refusals a sender is granted. */
+  size?: BucketSize;
+  /** Milliseconds since 1970. */
+  now?: () => number;
+  /** Senders remembered; the least recently seen goes first. */
+  maxSenders?: number;
+}
+
+/** How long a proven sender is not slowed down. */
+const TRUST_MS = 3_600_000;
+
+interface Account {
+  refusals: TokenBucket;
+  trustedUntil: number;
+}
+
 /**
  * Slows down senders whose deliveries are refused again and again.
  *
@@ -8,55 +34,53 @@ import { type BucketSize, TokenBucket } from "../_shared/webhooks/token_bucket.t
  * an attacker who shares (or forges) a provider's address cannot shut the provider out.
  */
 export class AbuseLimiter {
-  readonly #sources = new Map<
-    string,
-    { bucket: TokenBucket; trustedUntil: number }
-  >();
-  readonly #now: () => number;
+  readonly #accounts = new Map<string, Account>();
+  readonly #options: Required<AbuseLimiterOptions>;
 
-  constructor(
-    readonly size: BucketSize = { burst: 200, perSecond: 20 },
-    { now = Date.now, maxSources = 5_000 }: {
-      now?: () => number;
-      maxSources?: number;
-    } = {},
-  ) {
-    this.#now = now;
-    this.maxSources = maxSources;
+  constructor(options: AbuseLimiterOptions = {}) {
+    const size = { burst: 200, perSecond: 20 };
+    this.#options = { size, now: Date.now, maxSenders: 5_000, ...options };
   }
 
-  readonly maxSources: number;
-
-  /** Whether a source's next delivery is looked at. */
-  allows(source: string): boolean {
-    const known = this.#sources.get(source);
-    return !known || known.trustedUntil > this.#now() ||
-      known.bucket.level() >= 1;
+  /** Whether a sender's next delivery is looked at. */
+  allows(sender: Sender): boolean {
+    const account = this.#accounts.get(keyOf(sender));
+    if (account && account.trustedUntil > this.#options.now()) return true;
+    return [account, this.#accounts.get(sender.source)]
+      .every((known) => !known || known.refusals.level() >= 1);
   }
 
-  /** Counts a refusal against its source. */
-  refused(source: string): void {
-    this.#touch(source).bucket.take();
+  /**
+   * Counts a refusal against its sender.
+   *
+   * @param isInvented the path names nothing: counted for all names together, since each would
+   *   otherwise come with an account of its own
+   */
+  refused(sender: Sender, isInvented: boolean): void {
+    this.#account(isInvented ? sender.source : keyOf(sender)).refusals.take();
   }
 
-  /** Remembers that a source can prove its deliveries. */
-  verified(source: string): void {
-    this.#touch(source).trustedUntil = this.#now() + TRUST_MS;
+  /** Remembers that a sender can prove its deliveries. */
+  verified(sender: Sender): void {
+    this.#account(keyOf(sender)).trustedUntil = this.#options.now() + TRUST_MS;
   }
 
-  #touch(source: string) {
-    const known = this.#sources.get(source) ??
-      { bucket: new TokenBucket(this.size, this.#now), trustedUntil: 0 };
-    this.#sources.delete(source);
-    this.#sources.set(source, known);
-    if (this.#sources.size > this.maxSources) {
-      this.#sources.delete(this.#sources.keys().next().value!);
+  #account(key: string): Account {
+    const { size, now, maxSenders } = this.#options;
+    const account = this.#accounts.get(key) ??
+      { refusals: new TokenBucket(size, now), trustedUntil: 0 };
+    this.#accounts.delete(key);
+    this.#accounts.set(key, account);
+    if (this.#accounts.size > maxSenders) {
+      this.#accounts.delete(this.#accounts.keys().next().value!);
     }
-    return known;
+    return account;
   }
 }
 
-const TRUST_MS = 3_600_000;
+function keyOf({ source, provider }: Sender): string {
+  return `${source} ${provider}`;
+}
 
 /**
  * Where a request comes from, as the proxy in front of us says.

@@ -9,7 +9,7 @@ import { AppError, describeError, toAppError } from "../_shared/errors.ts";
 import { type AppEnv, createApp, errorResponse, methodNotAllowed } from "../_shared/http.ts";
 import { createLogger } from "../_shared/logger.ts";
 import { CertificateCache, type Fetch } from "../_shared/webhooks/certificates.ts";
-import { AbuseLimiter, sourceOf } from "./abuse_limiter.ts";
+import { AbuseLimiter, type Sender, sourceOf } from "./abuse_limiter.ts";
 import type { BodyLimits } from "./body_stream.ts";
 import { ConfigCache, type EndpointPath } from "./config_cache.ts";
 import { Handshakes } from "./handshakes.ts";
@@ -62,7 +62,7 @@ export function createWebhookApp(options: WebhookAppOptions = {}) {
     handshakes: new Handshakes({ store, fetch, now }),
     channels: new WatchChannels(store, now),
     bodyLimits: { totalMs: 30_000, idleMs: 10_000, ...options.bodyLimits },
-    onVerified: (c) => limiter.verified(sourceKey(c)),
+    onVerified: (c) => limiter.verified(senderOf(c)),
     now,
   });
   const app = createApp(NAME);
@@ -100,7 +100,7 @@ export function createWebhookApp(options: WebhookAppOptions = {}) {
     const exchange: Partial<Exchange> = { c, path };
     try {
       if (!path) throw new AppError("unknown_endpoint", 404, "No such provider or integration.");
-      if (!limiter.allows(sourceKey(c))) {
+      if (!limiter.allows(senderOf(c))) {
         throw new AppError("rate_limited", 429, "Too many refused deliveries; slow down.", {
           retryAfterSeconds: 1,
         });
@@ -112,7 +112,8 @@ export function createWebhookApp(options: WebhookAppOptions = {}) {
       if (raw.body && !raw.bodyUsed) waitUntil(raw.body.cancel().catch(() => {}));
       const error = toAppError(thrown);
       if (error.status >= 500) throw error;
-      limiter.refused(sourceKey(c));
+      // Who is slowed down already gets its tokens back meanwhile.
+      if (error.status !== 429) limiter.refused(senderOf(c), exchange.provider === undefined);
       if (rejections.add(exchange.provider, error.code)) {
         c.get("log").warn("delivery.refused", {
           provider: exchange.provider,
@@ -130,9 +131,10 @@ export function createWebhookApp(options: WebhookAppOptions = {}) {
   return app;
 }
 
-/** Whom refusals are counted against: a sender, and the provider it claims to be. */
-function sourceKey(c: Context<AppEnv>): string {
-  return `${sourceOf(c.req.raw.headers)} ${c.req.param("provider")?.slice(0, 64)}`;
+/** Whom refusals are counted against. */
+function senderOf(c: Context<AppEnv>): Sender {
+  const provider = (c.req.param("provider") ?? "").slice(0, 64);
+  return { source: sourceOf(c.req.raw.headers), provider };
 }
 
 function endpointPath(c: Context<AppEnv>): EndpointPath | undefined {

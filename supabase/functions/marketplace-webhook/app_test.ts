@@ -6,6 +6,7 @@ import { closeDb } from "../_shared/db.ts";
 import { resetEnv } from "../_shared/env.ts";
 import { createLogger } from "../_shared/logger.ts";
 import { createWebhookApp, type WebhookAppOptions } from "./app.ts";
+import { ConfigCache } from "./config_cache.ts";
 import { databaseStore, type Store } from "./ingest.ts";
 import { type RejectionCount, RejectionCounter } from "./rejections.ts";
 import { AbuseLimiter, sourceOf } from "./abuse_limiter.ts";
@@ -235,7 +236,7 @@ Deno.test("names no catalogue could hold are 404 without a query", async () => {
 
 Deno.test("a flood of invented paths costs a bounded number of queries", async () => {
   const { store, asked } = closedStore();
-  const limiter = new AbuseLimiter({ burst: 1e9, perSecond: 1 });
+  const limiter = new AbuseLimiter({ size: { burst: 1e9, perSecond: 1 } });
   await withApp({ store, limiter, now: () => 0 }, async (app) => {
     const statuses = new Set<number>();
     for (let i = 0; i < 500; i++) statuses.add((await post(app, {}, `invented-${i}`)).status);
@@ -246,7 +247,7 @@ Deno.test("a flood of invented paths costs a bounded number of queries", async (
 
 Deno.test("wrong signatures reload the settings once a second in the long run", async () => {
   const { store, asked } = closedStore();
-  const limiter = new AbuseLimiter({ burst: 1e9, perSecond: 1 });
+  const limiter = new AbuseLimiter({ size: { burst: 1e9, perSecond: 1 } });
   let now = Date.UTC(2026, 5, 1);
   await withApp({ store, limiter, now: () => now }, async (app) => {
     for (let i = 0; i < 500; i++, now += 10) await post(app, await signed("{}", "wrong"));
@@ -290,7 +291,7 @@ Deno.test("a sender that is refused again and again is slowed down, a proven one
   store.ingest = () =>
     Promise.resolve([{ outcome: "stored", eventId: "e", correlationId: crypto.randomUUID() }]);
   const now = () => Date.UTC(2026, 5, 1);
-  const limiter = new AbuseLimiter({ burst: 5, perSecond: 1 }, { now });
+  const limiter = new AbuseLimiter({ size: { burst: 5, perSecond: 1 }, now });
   await withApp({ store, limiter, now }, async (app) => {
     const from = (address: string, init: RequestInit) => {
       const headers = new Headers(init.headers);
@@ -417,15 +418,37 @@ Deno.test("counts that could not be written are written with the next ones", asy
   assert.deepEqual(written, [[{ provider: "github", reason: "invalid_signature", count: 2 }]]);
 });
 
-Deno.test("the limiter remembers a bounded number of sources", () => {
-  const limiter = new AbuseLimiter({ burst: 1, perSecond: 0.001 }, { maxSources: 3 });
-  for (const source of ["a", "b", "c", "d"]) limiter.refused(source);
-  assert.deepEqual(["a", "b", "c", "d"].map((source) => limiter.allows(source)), [
-    true,
-    false,
-    false,
-    false,
-  ]);
+Deno.test("the limiter remembers a bounded number of senders", () => {
+  const limiter = new AbuseLimiter({ size: { burst: 1, perSecond: 0.001 }, maxSenders: 3 });
+  const senders = ["a", "b", "c", "d"].map((source) => ({ source, provider: "github" }));
+  for (const sender of senders) limiter.refused(sender, false);
+  assert.deepEqual(senders.map((sender) => limiter.allows(sender)), [true, false, false, false]);
+});
+
+Deno.test("inventing another name does not give a slowed sender a new start", () => {
+  const limiter = new AbuseLimiter({ size: { burst: 2, perSecond: 0.001 } });
+  const from = (provider: string) => ({ source: "1.1.1.1", provider });
+  limiter.verified(from("github"));
+  limiter.refused(from("invented-1"), true);
+  limiter.refused(from("invented-2"), true);
+  assert.ok(!limiter.allows(from("invented-3")));
+  assert.ok(limiter.allows(from("github")), "whoever is proven stays so");
+});
+
+Deno.test("invented paths do not push out the paths in use", async () => {
+  const asked: string[] = [];
+  const cache = new ConfigCache({
+    load: (provider) => {
+      asked.push(provider);
+      return Promise.resolve(provider === "github" ? CONFIG : null);
+    },
+    secretFromEnv: () => undefined,
+    maxEntries: 5,
+  });
+  await cache.get({ provider: "github", integration: null });
+  for (let i = 0; i < 50; i++) await cache.get({ provider: `invented_${i}`, integration: null });
+  await cache.get({ provider: "github", integration: null });
+  assert.equal(asked.filter((provider) => provider === "github").length, 1);
 });
 
 Deno.test("a source is what our own proxy says, not what the sender adds", () => {

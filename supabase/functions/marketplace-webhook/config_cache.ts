@@ -59,10 +59,7 @@ export type Closed = {
 };
 
 /** Reads a row; null for an unknown provider or integration. */
-export type ConfigLoader = (
-  provider: string,
-  integration: string | null,
-) => Promise<unknown>;
+export type ConfigLoader = (provider: string, integration: string | null) => Promise<unknown>;
 
 /** What the cache is made with. */
 export interface ConfigCacheOptions {
@@ -87,22 +84,19 @@ interface Entry {
 const RELOADS = { burst: 5, perSecond: 1 };
 
 /** Paths never seen cost a query each; a flood of invented ones may cost this many. */
-const LOOKUPS = { burst: 100, perSecond: 20 };
+const LOOKUPS = { burst: 100, perSecond: 50 };
 
 /** The isolate's cache of endpoints, negative ones included. */
 export class ConfigCache {
-  readonly #entries = new Map<string, Entry>();
+  readonly #open = new Map<string, Entry>();
+  /** Apart from the open ones, so that invented paths cannot push those out. */
+  readonly #closed = new Map<string, Entry>();
   readonly #loading = new Map<string, Promise<Entry>>();
   readonly #lookups: TokenBucket;
   readonly #options: Required<ConfigCacheOptions>;
 
   constructor(options: ConfigCacheOptions) {
-    this.#options = {
-      now: Date.now,
-      ttlMs: 30_000,
-      maxEntries: 500,
-      ...options,
-    };
+    this.#options = { now: Date.now, ttlMs: 30_000, maxEntries: 500, ...options };
     this.#lookups = new TokenBucket(LOOKUPS, this.#options.now);
   }
 
@@ -119,15 +113,14 @@ export class ConfigCache {
   ): Promise<Endpoint | Closed | undefined> {
     const { now, ttlMs } = this.#options;
     const key = keyOf(path);
-    const known = this.#entries.get(key);
+    const known = this.#open.get(key) ?? this.#closed.get(key);
     if (known) {
       // What is closed may be opened any moment, so that is asked again as often as it may be.
       const isClosed = "closed" in known.value;
       const isOld = now() - known.loadedAt >= ttlMs;
       const mayBeWrong = isClosed || known.loadedAt < newerThan;
       if (!isOld && !(mayBeWrong && known.reloads.take())) {
-        this.#entries.delete(key);
-        this.#entries.set(key, known);
+        this.#keep(key, known);
         return known.value;
       }
     }
@@ -139,30 +132,32 @@ export class ConfigCache {
 
   /** Drops what is known about a path, because the database has moved on. */
   forget(path: EndpointPath): void {
-    this.#entries.delete(keyOf(path));
+    this.#open.delete(keyOf(path));
+    this.#closed.delete(keyOf(path));
   }
 
   #load(key: string, { provider, integration }: EndpointPath): Promise<Entry> {
-    const loading = this.#options.load(provider, integration)
+    const { load, now } = this.#options;
+    const loading = load(provider, integration)
       .then((row) => {
-        const { now } = this.#options;
-        const reloads = this.#entries.get(key)?.reloads ??
-          new TokenBucket(RELOADS, now);
-        const entry = {
-          value: this.#toEndpoint(row),
-          loadedAt: now(),
-          reloads,
-        };
-        this.#entries.delete(key);
-        this.#entries.set(key, entry);
-        if (this.#entries.size > this.#options.maxEntries) {
-          this.#entries.delete(this.#entries.keys().next().value!);
-        }
+        const former = this.#open.get(key) ?? this.#closed.get(key);
+        const reloads = former?.reloads ?? new TokenBucket(RELOADS, now);
+        const entry = { value: this.#toEndpoint(row), loadedAt: now(), reloads };
+        this.#keep(key, entry);
         return entry;
       })
       .finally(() => this.#loading.delete(key));
     this.#loading.set(key, loading);
     return loading;
+  }
+
+  /** Makes an entry the most recently used one of its kind. */
+  #keep(key: string, entry: Entry): void {
+    this.#open.delete(key);
+    this.#closed.delete(key);
+    const entries = "closed" in entry.value ? this.#closed : this.#open;
+    entries.set(key, entry);
+    if (entries.size > this.#options.maxEntries) entries.delete(entries.keys().next().value!);
   }
 
   #toEndpoint(row: unknown): Endpoint | Closed {

@@ -238,7 +238,7 @@ function makeApp(counts: { ingested: number; fetched: number }) {
       return Promise.resolve(new Response("not a certificate"));
     },
     // The limiter keeps its books, but lets everything through to the verifiers.
-    limiter: new AbuseLimiter({ burst: 1e9, perSecond: 1 }),
+    limiter: new AbuseLimiter({ size: { burst: 1e9, perSecond: 1 } }),
     rejectionFlushMs: 20,
   });
 }

@@ -102,7 +102,7 @@ export async function openProvider(provider: string, options: ProviderOptions = 
     now,
     fetch: options.fetch ?? (() => assert.fail("nothing is to be fetched")),
     secretFromEnv: () => undefined,
-    limiter: new AbuseLimiter({ burst: 1e9, perSecond: 1 }),
+    limiter: new AbuseLimiter({ size: { burst: 1e9, perSecond: 1 } }),
     rejectionFlushMs: 1,
   });
 
