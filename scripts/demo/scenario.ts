@@ -48,6 +48,7 @@ export async function prepareMirror({ sql, env, sandbox }: Stage): Promise<void>
     ["google-drive", "Google Drive", "google_drive", "storage", {
       api_base: `${need(env, "SANDBOX_GOOGLE_URL")}/drive/v3`,
       token_url: `${need(env, "SANDBOX_GOOGLE_URL")}/oauth2/token`,
+      allow_private_network: true,
     }],
     ["artifact-archive", "Artifact archive", "aws_s3", "storage", {
       api_base: need(env, "SANDBOX_S3_URL"),

@@ -230,7 +230,8 @@ set search_path = ''
 as $$
   select jsonb_build_object(
     'slug', p.slug, 'name', p.name, 'base_url', p.base_url, 'auth_type', p.auth_type, 'auth_config', p.auth_config,
-    'request_headers', p.request_headers, 'health_action', p.health_action
+    'request_headers', p.request_headers, 'health_action', p.health_action,
+    'response_errors', coalesce(to_jsonb(p) -> 'response_errors', '{}')
   )
   from marketplace.providers as p
   where p.slug = p_provider

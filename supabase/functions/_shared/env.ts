@@ -38,6 +38,10 @@ export const Env = z.object({
   MARKETPLACE_DB_URL: text,
   MARKETPLACE_DB_POOL: int(1, 8),
   MARKETPLACE_FUNCTIONS_URL: url,
+  /** Issuer of user tokens where it is not SUPABASE_URL/auth/v1, as with a self-hosted Auth. */
+  MARKETPLACE_JWT_ISSUER: url,
+  /** Where a browser may be sent after connecting: origins, separated by commas. */
+  MARKETPLACE_REDIRECT_ORIGINS: text,
   MARKETPLACE_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   /** How long one drain may run, in milliseconds; stay well below the host's wall clock limit. */
   MARKETPLACE_DISPATCH_MAX_MS: int(100, 100_000),
@@ -73,6 +77,7 @@ const REMEDY: Partial<Record<keyof Env, string>> = {
   SUPABASE_DB_URL: "Supabase sets it for functions; elsewhere use MARKETPLACE_DB_URL",
   MARKETPLACE_DB_URL: "the transaction pooler's connection string (Dashboard → Connect)",
   MARKETPLACE_FUNCTIONS_URL: "the functions' base URL, or set SUPABASE_URL",
+  MARKETPLACE_REDIRECT_ORIGINS: "the origins of your apps, such as https://app.example.com",
   N8N_URL: "the base URL of your n8n, for example https://n8n.example.com",
   WINDMILL_URL: "the base URL of your Windmill, for example https://windmill.example.com",
   GITHUB_TOKEN: "a GitHub token that may read Actions artifacts, or store an api_token in Vault",

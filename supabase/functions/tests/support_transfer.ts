@@ -63,6 +63,7 @@ export async function makeTransferLane(
       config: {
         api_base: `${google}/drive/v3`,
         token_url: `${google}/oauth2/token`,
+        allow_private_network: true,
         ...config,
       },
       secrets: {

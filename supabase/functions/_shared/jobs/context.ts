@@ -2,6 +2,7 @@
 import { waitUntil } from "../background.ts";
 import type { Sql } from "../db.ts";
 import { AppError } from "../errors.ts";
+import { getAccessToken } from "../oauth/tokens.ts";
 import type { RateLimit } from "../provider_http.ts";
 import type { Integration, SourceEvent } from "../transfer/types.ts";
 
@@ -102,6 +103,7 @@ export async function withCredentials(
   return {
     ...integration,
     credentials: row?.credentials ?? {},
+    tokens: (refused) => getAccessToken({ integration }, { sql, refused }),
     onRateLimit: latestOnly((limit) => noteRateLimit(sql, integration.id, limit)),
   };
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { AppError } from "../errors.ts";
 import { googleDrive } from "./google_drive.ts";
 import { carryOut, digest, MemoryStore, type TestSandbox, withSandbox } from "./testing.ts";
 import type { Upload } from "./types.ts";
@@ -198,26 +199,21 @@ Deno.test("one token serves many calls, and a revoked one is replaced once", asy
   });
 });
 
-Deno.test("calls at the same time share one refresh", async () => {
+Deno.test("why there is no token is said in the words of the transfer", async () => {
   await withSandbox(async (sandbox) => {
-    const drive = sandbox.drive();
-    await Promise.all(Array.from({ length: 5 }, (_, i) => googleDrive.stat(drive, `f${i}`)));
-    assert.equal((await sandbox.journal({ provider: "google", path: "/oauth2/token" })).length, 1);
-  });
-});
-
-Deno.test("a grant that was revoked says that its owner must authorize again", async () => {
-  await withSandbox(async (sandbox) => {
-    const drive = sandbox.drive();
-    drive.credentials.refresh_token = "revoked";
-    await assert.rejects(googleDrive.stat(drive, "a"), (error: Error) => {
-      assert.equal(
-        (error as { code?: string }).code,
-        "destination_reauthorization_required",
-      );
-      assert.ok(error.message.includes("invalid_grant"));
-      return !error.message.includes("revoked ");
-    });
+    for (
+      const [thrown, code, retryable] of [
+        ["connection_reauthorization_required", "destination_reauthorization_required", false],
+        ["token_refresh_failed", "destination_unavailable", true],
+        ["token_refresh_busy", "destination_unavailable", true],
+        ["credentials_missing", "destination_credentials_missing", false],
+      ] as const
+    ) {
+      const drive = sandbox.drive({
+        tokens: () => Promise.reject(new AppError(thrown, 503, "no token")),
+      });
+      await assert.rejects(googleDrive.stat(drive, "a"), { code, retryable });
+    }
   });
 });
 

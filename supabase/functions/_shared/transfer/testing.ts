@@ -42,17 +42,26 @@ export class TestSandbox extends SandboxClient {
     });
   }
 
+  /** A Drive whose tokens come from the sandbox's token endpoint, each when it is asked for. */
   drive(over: Partial<Integration> = {}): Integration {
     return integration("google_drive", {
       base_url: `${this.running.url}/google/drive/v3`,
-      credentials: {
+      tokens: keepUntilRefused(() => this.googleToken()),
+      ...over,
+    });
+  }
+
+  async googleToken(): Promise<string> {
+    const response = await fetch(`${this.running.url}/google/oauth2/token`, {
+      method: "POST",
+      body: new URLSearchParams({
+        grant_type: "refresh_token",
         refresh_token: GOOGLE_CREDENTIALS.refreshToken,
         client_id: GOOGLE_CREDENTIALS.clientId,
         client_secret: GOOGLE_CREDENTIALS.clientSecret,
-      },
-      config: { token_url: `${this.running.url}/google/oauth2/token` },
-      ...over,
+      }),
     });
+    return (await response.json()).access_token;
   }
 
   s3(config: Record<string, unknown> = {}, over: Partial<Integration> = {}): Integration {
@@ -70,6 +79,16 @@ export class TestSandbox extends SandboxClient {
       ...over,
     });
   }
+}
+
+function keepUntilRefused(
+  fetchToken: () => Promise<string>,
+): (refused?: string) => Promise<string> {
+  let kept: string | undefined;
+  return async (refused) => {
+    if (kept === undefined || kept === refused) kept = await fetchToken();
+    return kept;
+  };
 }
 
 /** An integration of nobody's organization. */

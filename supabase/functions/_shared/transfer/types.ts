@@ -20,6 +20,12 @@ export interface Integration {
   config: Record<string, unknown>;
   /** Secrets by purpose (`api_token`, `access_key_id`, `refresh_token`, …); never logged. */
   credentials: Record<string, string>;
+  /**
+   * The access token of its own grant, for an integration without a fixed one.
+   *
+   * @param refused a token that the provider has just refused
+   */
+  tokens?: (refused?: string) => Promise<string>;
   /** Told what the provider's answers say about its rate limit. */
   onRateLimit?: (limit: RateLimit) => void;
 }
