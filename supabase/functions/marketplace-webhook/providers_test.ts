@@ -17,6 +17,7 @@ import Stripe from "stripe";
 import { Webhook as SvixWebhook } from "svix";
 import twilio from "twilio";
 import { resetEnv } from "../_shared/env.ts";
+import { readCatalogue } from "../_shared/webhooks/testing.ts";
 import { openProvider, type ProviderOptions, publicUrlOf, type SentDelivery } from "./testing.ts";
 
 Deno.env.set("MARKETPLACE_LOG_LEVEL", "error");
@@ -1159,8 +1160,17 @@ Deno.test("the signed URL is the configured one, whatever the sender's headers s
   assert.equal((await send({ body, headers })).status, 401);
 });
 
+Deno.test("the README says of every provider of the catalogue what it needs, and of no other", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", import.meta.url));
+  const table = readme.slice(readme.indexOf("## Providers"), readme.indexOf("Secrets go to Vault"));
+  const named = table.split("\n").filter((line) => line.startsWith("| `"))
+    .flatMap((line) =>
+      [...line.split("|")[1]!.matchAll(/`([a-z0-9_]+)`/g)].map(([, slug]) => slug!)
+    );
+  assert.deepEqual(named.toSorted(), [...(await readCatalogue()).keys()].sort());
+});
+
 Deno.test("every provider of the catalogue is tried here or in a file of its own", async () => {
-  const { readCatalogue } = await import("../_shared/webhooks/testing.ts");
   const elsewhere = ["gmail", "paypal"];
   const tried = new Set([...CASES.map(({ provider }) => provider), ...elsewhere]);
   assert.deepEqual([...(await readCatalogue()).keys()].filter((slug) => !tried.has(slug)), []);

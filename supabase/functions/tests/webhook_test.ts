@@ -35,8 +35,14 @@ interface GitHubDelivery {
 }
 
 async function deliver(
-  { body, event, id = crypto.randomUUID(), secret = SECRET, headers, path = `github/${SLUG}` }:
-    GitHubDelivery,
+  {
+    body,
+    event,
+    id = crypto.randomUUID(),
+    secret = SECRET,
+    headers,
+    path = `${nameOf("github")}/${SLUG}`,
+  }: GitHubDelivery,
 ) {
   return await fetch(`${URL_BASE}/${path}`, {
     method: "POST",
@@ -71,20 +77,43 @@ async function countEvents(): Promise<number> {
   return row!.count;
 }
 
+/**
+ * A provider of the catalogue under a name of these tests: an integration of theirs must not become
+ * the default one that others post to.
+ */
+const nameOf = (provider: string) => `webhook_test_${SLUG.slice(-8)}_${provider}`;
+
+/** Registers an integration of a provider of the catalogue, without a secret. */
+async function registerBare(slug: string, provider: string) {
+  await sql`
+    insert into marketplace.providers (slug, name, category, max_body_bytes, webhook_config)
+    select ${nameOf(provider)}, name, category, max_body_bytes, webhook_config
+    from marketplace.providers where slug = ${provider}
+    on conflict do nothing
+  `;
+  await sql`select marketplace.register_integration(${slug}, 'Test', ${
+    nameOf(provider)
+  }, 'automation', '{}')`;
+}
+
 /** Registers an integration with the tests' secret. */
 async function register(slug: string, provider: string) {
-  await sql`select marketplace.register_integration(${slug}, 'Test', ${provider}, 'automation', '{}')`;
+  await registerBare(slug, provider);
   await sql`select marketplace.set_integration_secret(${slug}, 'webhook', ${SECRET})`;
 }
 
 describe("marketplace-webhook", () => {
   before(async () => {
-    await sql`select marketplace.register_integration(${SLUG}, 'Webhook test', 'github', 'automation', '{}')`;
-    await sql`select marketplace.set_integration_secret(${SLUG}, 'webhook', ${SECRET})`;
+    await register(SLUG, "github");
   });
   after(async () => {
+    const ours = sql`(select id from marketplace.integrations where slug like ${`${SLUG}%`})`;
+    await sql`delete from marketplace.webhook_events where integration_id in ${ours}`;
+    await sql`delete from marketplace.webhook_deliveries where integration_id in ${ours}`;
     await sql`delete from marketplace.integrations where slug like ${`${SLUG}%`}`;
-    await sql`delete from marketplace.providers where slug like 'webhook_test_%'`;
+    await sql`delete from marketplace.providers where slug like ${`webhook_test_%${
+      SLUG.slice(-8)
+    }%`}`;
     await sql.end();
   });
 
@@ -196,16 +225,16 @@ describe("marketplace-webhook", () => {
       "invalid_signature",
     );
     await refused({ body: '{"a":' }, "malformed_json", 400);
-    await refused({ path: "github/nobody-registered-this" }, "unknown_endpoint", 404);
+    await refused({ path: `${nameOf("github")}/nobody-registered-this` }, "unknown_endpoint", 404);
     await refused({ path: "no-such-provider" }, "unknown_endpoint", 404);
     assert.equal(await countEvents(), before);
   });
 
   it("accepts a rotated secret at once, and the former one while they overlap", async () => {
     const slug = `${SLUG}-rotated`;
-    const path = `github/${slug}`;
+    const path = `${nameOf("github")}/${slug}`;
     const body = example("push");
-    await sql`select marketplace.register_integration(${slug}, 'Rotated', 'github', 'automation', '{}')`;
+    await registerBare(slug, "github");
     assert.equal(
       (await json(await deliver({ body, event: "push", path }))).error.code,
       "missing_secret",
@@ -264,7 +293,7 @@ describe("marketplace-webhook", () => {
     );
     const mac = new Uint8Array(await crypto.subtle.sign("HMAC", key, bytes));
     const signature = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const response = await fetch(`${URL_BASE}/github/${SLUG}`, {
+    const response = await fetch(`${URL_BASE}/${nameOf("github")}/${SLUG}`, {
       method: "POST",
       body: bytes,
       headers: { "x-github-event": "push", "x-hub-signature-256": `sha256=${signature}` },
@@ -324,7 +353,8 @@ describe("marketplace-webhook", () => {
       values (${provider}, 'Changed', 'automation',
         '{"verify": {"family": "token", "header": "x-token"}, "event": {"type": "{body:/type}"}}')
     `;
-    await register(slug, provider);
+    await sql`select marketplace.register_integration(${slug}, 'Changed', ${provider}, 'automation', '{}')`;
+    await sql`select marketplace.set_integration_secret(${slug}, 'webhook', ${SECRET})`;
     const send = async (headers: Record<string, string>, type: string) => {
       const path = `${URL_BASE}/${provider}/${slug}`;
       const response = await fetch(path, {
@@ -382,7 +412,7 @@ describe("marketplace-webhook", () => {
   it("stores a batch as one event per item, each once however the batches overlap", async () => {
     const slug = `${SLUG}-asana`;
     await register(slug, "asana");
-    const path = `${URL_BASE}/asana/${slug}`;
+    const path = `${URL_BASE}/${nameOf("asana")}/${slug}`;
     const item = (gid: string) => ({ action: "changed", resource: { gid, resource_type: "task" } });
     const body = JSON.stringify({ events: [item("1"), item("2"), item("3")] });
     const signature = (await sign(SECRET, body)).replace("sha256=", "");
@@ -403,8 +433,8 @@ describe("marketplace-webhook", () => {
 
   it("keeps the secret that Asana brings, once", async () => {
     const slug = `${SLUG}-hook`;
-    const path = `${URL_BASE}/asana/${slug}`;
-    await sql`select marketplace.register_integration(${slug}, 'Hook', 'asana', 'project_management', '{}')`;
+    const path = `${URL_BASE}/${nameOf("asana")}/${slug}`;
+    await registerBare(slug, "asana");
     const secret = crypto.randomUUID();
     const offer = (value: string) =>
       fetch(path, { method: "POST", body: "{}", headers: { "x-hook-secret": value } });
@@ -426,10 +456,10 @@ describe("marketplace-webhook", () => {
 
   it("shows Notion's token to the operator and to nobody else", async () => {
     const slug = `${SLUG}-notion`;
-    await sql`select marketplace.register_integration(${slug}, 'Notion', 'notion', 'documents', '{}')`;
+    await registerBare(slug, "notion");
     const token = `secret_${crypto.randomUUID()}`;
     const send = () =>
-      fetch(`${URL_BASE}/notion/${slug}`, {
+      fetch(`${URL_BASE}/${nameOf("notion")}/${slug}`, {
         method: "POST",
         body: JSON.stringify({ verification_token: token }),
       });
@@ -451,7 +481,11 @@ describe("marketplace-webhook", () => {
       entity: { type: "page", id: "p1" },
     });
     const headers = { "x-notion-signature": await sign(token, body) };
-    const delivery = await fetch(`${URL_BASE}/notion/${slug}`, { method: "POST", body, headers });
+    const delivery = await fetch(`${URL_BASE}/${nameOf("notion")}/${slug}`, {
+      method: "POST",
+      body,
+      headers,
+    });
     assert.equal(delivery.status, 200);
     assert.equal((await eventsOf("notion-1"))[0]!.resource_path, "pages/p1");
     assert.equal((await send()).status, 401, "from now on nothing unsigned is looked at");
@@ -467,7 +501,7 @@ describe("marketplace-webhook", () => {
         "hub.challenge": "42",
         "hub.verify_token": token,
       });
-      const response = await fetch(`${URL_BASE}/meta/${slug}?${query}`);
+      const response = await fetch(`${URL_BASE}/${nameOf("meta")}/${slug}?${query}`);
       return [response.status, await response.text()];
     };
     assert.deepEqual(await challenge("open sesame"), [200, "42"]);
@@ -478,16 +512,19 @@ describe("marketplace-webhook", () => {
     const slug = `${SLUG}-drive`;
     await register(slug, "google_drive");
     const push = async (state: string, number: string) => {
-      const response = await fetch(`${URL_BASE}/google-drive/${slug}`, {
-        method: "POST",
-        headers: {
-          "x-goog-channel-id": slug,
-          "x-goog-channel-token": SECRET,
-          "x-goog-resource-id": "r1",
-          "x-goog-resource-state": state,
-          "x-goog-message-number": number,
+      const response = await fetch(
+        `${URL_BASE}/${nameOf("google_drive").replaceAll("_", "-")}/${slug}`,
+        {
+          method: "POST",
+          headers: {
+            "x-goog-channel-id": slug,
+            "x-goog-channel-token": SECRET,
+            "x-goog-resource-id": "r1",
+            "x-goog-resource-state": state,
+            "x-goog-message-number": number,
+          },
         },
-      });
+      );
       await response.body?.cancel();
       return response.status;
     };
@@ -511,7 +548,7 @@ describe("marketplace-webhook", () => {
     const body =
       "token=x&team_id=T1&channel_id=C1&command=%2Fdeploy&text=a+%26+b%00&trigger_id=1.2.3";
     const timestamp = String(Math.floor(Date.now() / 1_000));
-    const response = await fetch(`${URL_BASE}/slack/${slug}`, {
+    const response = await fetch(`${URL_BASE}/${nameOf("slack")}/${slug}`, {
       method: "POST",
       body,
       headers: {
@@ -536,7 +573,7 @@ describe("marketplace-webhook", () => {
 
   it("answers other methods with 405 and what is allowed", async () => {
     for (const method of ["GET", "PUT", "DELETE"]) {
-      const response = await fetch(`${URL_BASE}/github`, { method });
+      const response = await fetch(`${URL_BASE}/${nameOf("github")}/${SLUG}`, { method });
       assert.equal(response.status, 405);
       assert.equal(response.headers.get("allow"), "POST");
       await response.body?.cancel();
