@@ -30,7 +30,7 @@ $json$, p_name => 'List models');
 
 select marketplace.register_action('openai', 'responses.create', 'POST', '/responses', $json$
 {
-  "type": "object", "required": ["model", "input"],
+  "type": "object", "additionalProperties": true, "required": ["model", "input"],
   "properties": {
     "model": {"type": "string", "minLength": 1},
     "input": {"type": ["string", "array"], "items": {"type": "object"}},
@@ -52,7 +52,7 @@ $json$, p_name => 'Generate a response', p_timeout_ms => 120000, p_description =
 
 select marketplace.register_action('openai', 'chat.completions.create', 'POST', '/chat/completions', $json$
 {
-  "type": "object", "required": ["model", "messages"],
+  "type": "object", "additionalProperties": true, "required": ["model", "messages"],
   "properties": {
     "model": {"type": "string", "minLength": 1},
     "messages": {
@@ -211,7 +211,7 @@ $json$, p_name => 'List models',
 p_pagination => '{"style": "cursor", "parameter": "after_id", "next": "/last_id", "more": "/has_more", "items": "/data"}');
 
 select marketplace.register_action('anthropic', message.slug, 'POST', message.path, jsonb_build_object(
-  'type', 'object', 'required', message.required,
+  'type', 'object', 'additionalProperties', true, 'required', message.required,
   'properties', message.more || $json$
   {
     "model": {"type": "string", "minLength": 1},

@@ -139,9 +139,8 @@ export const ResponseErrors = z.strictObject({
 });
 export type ResponseErrors = z.infer<typeof ResponseErrors>;
 
-/** `actions.pagination`; pointers are into the provider's own answer, before any transform. */
-export const Pagination = z.union([
-  z.strictObject({}),
+/** How pages follow each other; pointers are into the provider's own answer, before any transform. */
+export const PagingStyle = z.discriminatedUnion("style", [
   z.strictObject({
     style: z.literal("cursor"),
     parameter: z.string(),
@@ -181,6 +180,8 @@ export const Pagination = z.union([
     items: Pointer,
   }),
 ]);
+/** `actions.pagination`; empty: there is one page. */
+export const Pagination = z.union([z.strictObject({}), PagingStyle]);
 export type Pagination = z.infer<typeof Pagination>;
 
 export const Method = z.enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);

@@ -54,7 +54,8 @@ export function authOf(
   const { alternatives, ...own } = provider.auth_config;
   const chosen = alternatives?.[type];
   if (!chosen && type !== provider.auth_type) return undefined;
-  return { ...own, ...chosen, type };
+  // Another way in has no use for user and password, unless it says so.
+  return chosen ? { ...own, basic: undefined, ...chosen, type } : { ...own, type };
 }
 
 /**

@@ -100,6 +100,15 @@ Deno.test("an alternative replaces what it names, an unknown one is refused", ()
   const how = authOf(provider, "api_key")!;
   assert.equal(headersOf(sealed(how, { secrets: { api_token: "lin" } })).authorization, "lin");
   assert.equal(authOf(provider)?.token_url, "https://x.example/token");
+  const database = {
+    auth_type: "basic" as const,
+    auth_config: {
+      basic: { username: "u", password: "{secret.password}" },
+      alternatives: { bearer: {} },
+    },
+  };
+  const bearer = sealed(authOf(database, "bearer")!, { secrets: { api_token: "t" } });
+  assert.equal(headersOf(bearer).authorization, "Bearer t");
   assert.equal(authOf(provider, "basic"), undefined);
 });
 

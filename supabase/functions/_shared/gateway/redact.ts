@@ -23,7 +23,7 @@ const SECRET_NAME =
 
 /** Names that look like one and are not: cursors and counts. */
 const HARMLESS_NAME =
-  /^((next|prev|previous|page|sync|start|new_?start|next_?page|next_?sync|continuation|max|total|input|output|prompt|completion)_?(page|sync)?_?tokens?|(?!access|refresh|id|auth)\w+_tokens)$/i;
+  /^((next|prev|previous|page|pagination|sync|start|new|continuation|max|total|input|output|prompt|completion)([_-]?(start|page|sync))*[_-]?tokens?|(?!access|refresh|id|auth)\w+_tokens)$/i;
 
 /** Spellings by which well-known credentials are recognised inside any text. */
 const SECRET_TEXT = new RegExp(
@@ -146,7 +146,8 @@ function redactValue(value: unknown, depth: number): unknown {
   );
 }
 
-function isSecretName(name: string): boolean {
+/** Whether a member, parameter or header of this name holds a credential. */
+export function isSecretName(name: string): boolean {
   // camelCase reads like snake_case.
   const plain = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2");
   return SECRET_NAME.test(plain) && !HARMLESS_NAME.test(plain);
