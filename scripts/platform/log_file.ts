@@ -17,8 +17,7 @@ export async function logStream(
   onChunk: (text: string) => void = () => {},
 ): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
-  const size = await Deno.stat(path).then((file) => file.size, () => 0);
-  if (size > LIMIT_BYTES) await Deno.rename(path, `${path}.1`);
+  putAside(path);
   const file = await Deno.open(path, { append: true, create: true, mode: 0o600 });
   const decoder = new TextDecoder();
   try {
@@ -28,5 +27,14 @@ export async function logStream(
     }
   } finally {
     file.close();
+  }
+}
+
+/** In one go: both streams of a process may be opened at the same time. */
+function putAside(path: string): void {
+  try {
+    if (Deno.statSync(path).size > LIMIT_BYTES) Deno.renameSync(path, `${path}.1`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
