@@ -36,3 +36,91 @@ export function parseRetryAfter(
   }
   return Math.round(Math.min(Math.max(wait, 0), LONGEST_MS));
 }
+
+/** Headers that say how long to wait, in what {@link parseRetryAfter} reads. */
+const WAIT_HEADERS = ["retry-after", "x-retry-after"];
+/** The same in milliseconds. */
+const WAIT_MS_HEADERS = ["retry-after-ms", "x-retry-after-ms", "x-ms-retry-after-ms"];
+/** Headers that say when a limit starts anew: in so many seconds, or at a point in time. */
+const RESET_HEADERS = [
+  "ratelimit-reset",
+  "x-ratelimit-reset",
+  "x-rate-limit-reset",
+  "x-ratelimit-reset-after",
+];
+/** Headers that say what is left of a limit. */
+const REMAINING_HEADERS = [
+  "ratelimit-remaining",
+  "x-ratelimit-remaining",
+  "x-rate-limit-remaining",
+];
+
+/** Names of a wait in a JSON body, without their `_`, `-` and capitals. */
+const BODY_NAMES: Record<string, "seconds" | "milliseconds"> = {
+  retryafter: "seconds",
+  retryafterseconds: "seconds",
+  retryafterms: "milliseconds",
+  retrydelay: "seconds", // google.rpc.RetryInfo
+};
+/** How deep a body is searched: `error.details[0].retryDelay` is at four. */
+const BODY_DEPTH = 5;
+
+/** An answer that may say when to come back. */
+export interface RetryableAnswer {
+  status: number;
+  headers: Pick<Headers, "get">;
+  /** Its body, of which JSON is searched. */
+  body?: string | null;
+}
+
+/**
+ * How long an answer asks to wait, wherever it says so: the longest of what its headers and its body
+ * say. When a limit starts anew only counts where one is used up (429, or none remaining): many
+ * servers say it with every answer.
+ *
+ * @param now milliseconds since the epoch
+ * @returns milliseconds, 0 to one day; undefined when it does not say
+ */
+export function readRetryWait(
+  { status, headers, body }: RetryableAnswer,
+  now: number = Date.now(),
+): number | undefined {
+  const isUsedUp = status === 429 ||
+    REMAINING_HEADERS.some((name) => Number(headers.get(name) ?? NaN) === 0);
+  const waits = [
+    ...WAIT_HEADERS.map((name) => parseRetryAfter(headers.get(name), now)),
+    ...WAIT_MS_HEADERS.map((name) => milliseconds(headers.get(name))),
+    ...isUsedUp ? RESET_HEADERS.map((name) => parseRetryAfter(headers.get(name), now)) : [],
+    ...bodyWaits(body, now),
+  ].filter((wait) => wait !== undefined);
+  return waits.length > 0 ? Math.max(...waits) : undefined;
+}
+
+function milliseconds(value: string | null): number | undefined {
+  const text = value?.trim() ?? "";
+  if (!/^\d+(\.\d+)?$/.test(text)) return undefined;
+  return Math.round(Math.min(Number(text), LONGEST_MS));
+}
+
+function bodyWaits(body: string | null | undefined, now: number): (number | undefined)[] {
+  if (!body || !/retry/i.test(body)) return [];
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    return [];
+  }
+  const waits: (number | undefined)[] = [];
+  const search = (value: unknown, depth: number): void => {
+    if (typeof value !== "object" || value === null || depth > BODY_DEPTH) return;
+    for (const [name, inner] of Object.entries(value)) {
+      const unit = BODY_NAMES[name.replace(/[_-]/g, "").toLowerCase()];
+      if (unit === "milliseconds") waits.push(milliseconds(String(inner)));
+      // Google's durations end in "s".
+      else if (unit) waits.push(parseRetryAfter(String(inner).replace(/(?<=\d)s$/, ""), now));
+      else search(inner, depth + 1);
+    }
+  };
+  search(parsed, 1);
+  return waits;
+}

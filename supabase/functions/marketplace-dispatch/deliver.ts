@@ -2,7 +2,7 @@
 import { AppError, toAppError } from "../_shared/errors.ts";
 import { describeFetchFailure } from "../_shared/fetch_failure.ts";
 import { privateAddressOf } from "../_shared/network.ts";
-import { parseRetryAfter } from "../_shared/retry_after.ts";
+import { readRetryWait } from "../_shared/retry_after.ts";
 import type { Signer } from "../_shared/standard_webhooks.ts";
 import { traceparent } from "../_shared/trace.ts";
 import type { ClaimedJob, DispatchResult } from "./queue.ts";
@@ -170,12 +170,9 @@ export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promis
       body,
     });
     // The status is the answer; the body is only kept for whoever reads the attempt.
-    const text = await beginningOf(
-      response,
-      Math.min(BODY_MS, timeoutMs),
-      job.token,
-    );
-    const answer = { status_code: response.status, response: text };
+    const text = await beginningOf(response, Math.min(BODY_MS, timeoutMs));
+    const kept = text.replaceAll(job.token, "[token]").slice(0, KEPT_CHARACTERS) || null;
+    const answer = { status_code: response.status, response: kept };
     if (response.ok) return result("delivered", answer);
     if (response.status >= 300 && response.status < 400) {
       return result("failed", {
@@ -189,8 +186,11 @@ export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promis
       ...answer,
       error_code: `http_${response.status}`,
       error: `The workflow answered ${response.status}.`,
-      retry_after_ms: parseRetryAfter(response.headers.get("retry-after")) ??
-        null,
+      retry_after_ms: readRetryWait({
+        status: response.status,
+        headers: response.headers,
+        body: text,
+      }) ?? null,
     });
   } catch (thrown) {
     const failure = describeFetchFailure(thrown);
@@ -229,16 +229,9 @@ async function refusePrivateAddress(url: string, workflow: string): Promise<void
   );
 }
 
-/**
- * The beginning of an answer as text, capped, the job's token taken out. An answer that streams on is
- * cut off.
- */
-async function beginningOf(
-  response: Response,
-  withinMs: number,
-  token: string,
-): Promise<string | null> {
-  if (!response.body) return null;
+/** The beginning of an answer's body as text. One that streams on is cut off. */
+async function beginningOf(response: Response, withinMs: number): Promise<string> {
+  if (!response.body) return "";
   const reader = response.body.getReader();
   const timer = setTimeout(
     () => void reader.cancel().catch(() => {}),
@@ -260,5 +253,5 @@ async function beginningOf(
     clearTimeout(timer);
     void reader.cancel().catch(() => {});
   }
-  return text.replaceAll(token, "[token]").slice(0, KEPT_CHARACTERS) || null;
+  return text;
 }
