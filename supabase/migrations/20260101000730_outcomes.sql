@@ -242,10 +242,12 @@ begin
         disabled_reason = case when c.is_gone then 'The endpoint answered 410 Gone.' else w.disabled_reason end
       from changed as c
       where w.id = c.id
-      returning w.slug, w.organization_id, c.old_state, w.breaker_state as new_state, c.was_active, w.is_active,
+      returning w.id, w.slug, w.organization_id, c.old_state, w.breaker_state as new_state, c.was_active, w.is_active,
         w.breaker_until, w.breaker_failures
     )
-    select * from turned
+    select * from turned as t
+    -- a notification that fails must not notify
+    where not exists (select from marketplace.notification_endpoints as n where n.workflow_id = t.id)
   loop
     if v_turned.old_state <> 'open' and v_turned.new_state = 'open'
       or v_turned.old_state <> 'closed' and v_turned.new_state = 'closed'
@@ -262,7 +264,7 @@ begin
 end
 $$;
 comment on function marketplace._turn_breakers(jsonb) is
-  'Counts dispatches that failed at the destination, opens, probes and closes the circuit of each workflow, and disables one that answers 410.';
+  'Counts dispatches that failed at the destination, opens, probes and closes the circuit of each workflow, and disables one that answers 410. Says so, but for notification endpoints.';
 
 create function marketplace.record_dispatches(p_results jsonb)
 returns int
