@@ -1,6 +1,31 @@
 -- What marketplace-webhook keeps of a handshake: secrets that providers bring themselves, and whether a
 -- Google push comes from a channel of ours.
 
+create function marketplace.expect_webhook_handshake(p_slug text, p_for interval default '15 minutes')
+returns timestamptz
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_until timestamptz := now() + p_for;
+begin
+  if p_for is null or p_for not between interval '1 second' and interval '1 day' then
+    raise exception 'a handshake cannot be expected for %', coalesce(p_for::text, 'null')
+      using errcode = 'MK400', hint = 'Pass an interval between 1 second and 1 day.';
+  end if;
+  update marketplace.integrations as i
+  set config = jsonb_set(
+    i.config, '{webhook}',
+    coalesce(i.config -> 'webhook', '{}') || jsonb_build_object('accept_handshake_until', v_until)
+  )
+  where i.id = marketplace._integration_id(p_slug);
+  return v_until;
+end
+$$;
+comment on function marketplace.expect_webhook_handshake(text, interval) is
+  'Lets the next webhook that is made at the provider bring its secret along (Asana): one handshake, within the time given. Returns until when.';
+
 create function marketplace.accept_hook_secret(p_integration_id uuid, p_secret text)
 returns boolean
 language plpgsql
@@ -9,8 +34,6 @@ set search_path = ''
 as $$
 declare
   v_integration marketplace.integrations;
-  v_has_secret boolean;
-  v_is_open boolean;
 begin
   -- one at a time for an integration: of two that come at once, the first one counts
   select i.* into v_integration from marketplace.integrations as i where i.id = p_integration_id for update;
@@ -18,22 +41,20 @@ begin
     raise exception 'integration % does not exist', p_integration_id
       using errcode = 'MK404', hint = 'Register it with marketplace.register_integration(slug, name, provider, category, config).';
   end if;
-  v_has_secret := exists (
-    select from marketplace.integration_secrets as s
-    where s.integration_id = p_integration_id and s.purpose = 'webhook'
-      and (s.valid_until is null or s.valid_until > now())
-  );
-  v_is_open := coalesce((v_integration.config -> 'webhook' ->> 'accept_handshake_until')::timestamptz > now(), false);
-  if v_has_secret and not v_is_open then
+  -- anybody can knock: only an operator opens the door, and for one only
+  if coalesce((v_integration.config -> 'webhook' ->> 'accept_handshake_until')::timestamptz, '-infinity') <= now() then
     return false;
   end if;
+  update marketplace.integrations as i
+  set config = i.config #- '{webhook,accept_handshake_until}'
+  where i.id = p_integration_id;
   -- each webhook of the provider has a secret of its own: the former ones stay valid
   perform marketplace.rotate_integration_secret(v_integration.slug, 'webhook', p_secret, interval '100 years');
   return true;
 end
 $$;
 comment on function marketplace.accept_hook_secret(uuid, text) is
-  'Keeps a webhook secret that the provider brought itself (Asana), if the integration has none or config.webhook.accept_handshake_until lies ahead. False: refused.';
+  'Keeps a webhook secret that the provider brought itself (Asana), if expect_webhook_handshake has opened the door; closes it again. False: refused.';
 
 create function marketplace.offer_webhook_secret(p_integration_id uuid, p_secret text)
 returns boolean
@@ -117,6 +138,7 @@ comment on function marketplace.check_watch_channel(uuid, text, text) is
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
+  marketplace.expect_webhook_handshake(text, interval),
   marketplace.accept_hook_secret(uuid, text),
   marketplace.offer_webhook_secret(uuid, text),
   marketplace.offered_webhook_secrets(text),

@@ -95,10 +95,14 @@ export class Handshakes {
       if (handshake.kind === "hook_secret") {
         const secret = headers.get(handshake.header);
         if (!secret) continue;
-        const isOpen = HOOK_SECRET.test(secret) && (!hasSecret || this.#isReopened(endpoint));
-        if (isOpen) this.#takeOffer();
-        if (!isOpen || !await store.acceptHookSecret(endpoint.integrationId, secret)) {
-          throw new AppError("handshake_closed", 401, "This integration has its secret already.");
+        const isSecret = HOOK_SECRET.test(secret);
+        if (isSecret) this.#takeOffer();
+        if (!isSecret || !await store.acceptHookSecret(endpoint.integrationId, secret)) {
+          throw new AppError("handshake_closed", 401, "This integration expects no handshake.", {
+            cause: new Error(
+              `to let one in: select marketplace.expect_webhook_handshake('${endpoint.integrationSlug}')`,
+            ),
+          });
         }
         return new Response(null, { headers: { [handshake.header]: secret } });
       }
@@ -167,12 +171,6 @@ export class Handshakes {
         retryAfterSeconds: 30,
       });
     }
-  }
-
-  /** An operator adds a webhook whose provider makes a secret for each: the door opens for a while. */
-  #isReopened({ webhook }: Endpoint): boolean {
-    const until = webhook.accept_handshake_until;
-    return typeof until === "string" && Date.parse(until) > this.options.now();
   }
 
   #takeOffer(): void {

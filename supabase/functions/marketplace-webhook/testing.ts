@@ -12,6 +12,8 @@ export interface ProviderOptions {
   secrets?: string[];
   /** Members of the integration's `config.webhook`. */
   settings?: Record<string, unknown>;
+  /** Whether an operator waits for the provider's handshake. */
+  expectsHandshake?: boolean;
   /** Other secrets of the integration by purpose. */
   credentials?: Record<string, string>;
   /** Milliseconds since 1970. */
@@ -55,6 +57,7 @@ export async function openProvider(provider: string, options: ProviderOptions = 
   const kept = new Map<string, Stored>();
   const offered: string[] = [];
   const held = [...secrets];
+  let { expectsHandshake = false } = options;
   const store: Store = {
     loadConfig: () =>
       Promise.resolve({
@@ -89,9 +92,10 @@ export async function openProvider(provider: string, options: ProviderOptions = 
     countRejections: () => Promise.resolve(),
     health: () => assert.fail("nobody asked"),
     acceptHookSecret: (_id, secret) => {
-      if (held.length > 0 && !settings.accept_handshake_until) return Promise.resolve(false);
-      held.push(secret);
-      return Promise.resolve(true);
+      const isOpen = expectsHandshake;
+      expectsHandshake = false;
+      if (isOpen) held.push(secret);
+      return Promise.resolve(isOpen);
     },
     offerSecret: (_id, secret) => Promise.resolve(void offered.push(secret)),
     credentials: () => Promise.resolve(credentials),

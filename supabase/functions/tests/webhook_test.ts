@@ -438,6 +438,8 @@ describe("marketplace-webhook", () => {
     const secret = crypto.randomUUID();
     const offer = (value: string) =>
       fetch(path, { method: "POST", body: "{}", headers: { "x-hook-secret": value } });
+    assert.equal((await offer(crypto.randomUUID())).status, 401, "nobody expects one");
+    await sql`select marketplace.expect_webhook_handshake(${slug})`;
     const offers = await Promise.all([secret, crypto.randomUUID(), crypto.randomUUID()].map(offer));
     const accepted = offers.filter(({ status }) => status === 200);
     assert.equal(accepted.length, 1, "of several at once one counts");
