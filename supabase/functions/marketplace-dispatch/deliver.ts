@@ -1,7 +1,7 @@
 /** Sending one job to its workflow. */
 import { AppError, toAppError } from "../_shared/errors.ts";
 import { describeFetchFailure } from "../_shared/fetch_failure.ts";
-import { privateAddressOf } from "../_shared/network.ts";
+import { privateAddressOf } from "../_shared/net/addresses.ts";
 import { readRetryWait } from "../_shared/retry_after.ts";
 import type { Signer } from "../_shared/standard_webhooks.ts";
 import { traceparent } from "../_shared/trace.ts";
