@@ -285,7 +285,7 @@ as $$
   ),
   dead_job as (
     select 1 from marketplace.sync_jobs as j
-    where j.status = 'dead' and j.finished_at > now() - interval '24 hours' limit 1000
+    where j.status = 'dead' and j.replayed_at is null and j.finished_at > now() - interval '24 hours' limit 1000
   ),
   queue as (
     select

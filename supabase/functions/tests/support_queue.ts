@@ -196,7 +196,7 @@ export async function removeLanes(sql: postgres.Sql): Promise<void> {
 
 /** Stores events as marketplace-webhook does; the trigger rings the dispatcher. */
 export async function ingest(
-  sql: postgres.Sql,
+  sql: postgres.ISql,
   integrationId: string,
   events: { key?: string; type?: string; path?: string; payload?: unknown }[],
 ): Promise<{ outcome: string; event_id: string; correlation_id: string }[]> {

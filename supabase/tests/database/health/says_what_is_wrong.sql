@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(11);
+select plan(12);
 
 -- given an empty queue
 delete from marketplace.sync_jobs;
@@ -60,7 +60,9 @@ select is(
   marketplace.health() -> 'reasons',
   '["1 jobs died in the last 24 hours"]', 'so are dead jobs, for a day'
 );
-update marketplace.sync_jobs set finished_at = now() - interval '25 hours';
+update marketplace.sync_jobs set replayed_at = now();
+select is(marketplace.health() ->> 'status', 'ok', 'unless they were replayed');
+update marketplace.sync_jobs set replayed_at = null, finished_at = now() - interval '25 hours';
 select is(marketplace.health() ->> 'status', 'ok', 'and no longer');
 
 -- when jobs run or wait for their time
