@@ -44,6 +44,7 @@ create table marketplace.connect_links (
   connection_id uuid not null references marketplace.connections (id) on delete cascade,
   token_hash bytea not null unique check (octet_length(token_hash) = 32),
   created_by uuid, -- null: by an API key or the service role
+  auth_type text, -- null: the provider's own way
   scopes text[] not null default '{}',
   redirect_to text, -- null: the page says that it is done
   expires_at timestamptz not null,
@@ -284,7 +285,8 @@ create function marketplace.create_connect_link(
   p_created_by uuid default null,
   p_scopes text[] default '{}',
   p_redirect_to text default null,
-  p_expires_in interval default '15 minutes'
+  p_expires_in interval default '15 minutes',
+  p_auth_type text default null
 )
 returns table (token text, expires_at timestamptz)
 language plpgsql
@@ -297,16 +299,16 @@ begin
       using errcode = 'MK400', hint = 'Between one minute and one day.';
   end if;
   token := 'mpl_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex');
-  insert into marketplace.connect_links as l (connection_id, token_hash, created_by, scopes, redirect_to, expires_at)
+  insert into marketplace.connect_links as l (connection_id, token_hash, created_by, auth_type, scopes, redirect_to, expires_at)
   values (
-    p_connection_id, sha256(convert_to(token, 'UTF8')), p_created_by, coalesce(p_scopes, '{}'), p_redirect_to,
+    p_connection_id, sha256(convert_to(token, 'UTF8')), p_created_by, p_auth_type, coalesce(p_scopes, '{}'), p_redirect_to,
     clock_timestamp() + p_expires_in
   )
   returning l.expires_at into expires_at;
   return next;
 end
 $$;
-comment on function marketplace.create_connect_link(uuid, uuid, text[], text, interval) is
+comment on function marketplace.create_connect_link(uuid, uuid, text[], text, interval, text) is
   'Makes a link by which somebody authorises the connection in a browser, once. The token is shown this once. For Edge Functions only.';
 
 create function marketplace.connect_link(p_token text)
@@ -319,7 +321,7 @@ declare
   v_link jsonb;
 begin
   select marketplace.connection_context(l.connection_id) || jsonb_build_object(
-    'scopes', l.scopes, 'redirect_to', l.redirect_to, 'created_by', l.created_by, 'expires_at', l.expires_at
+    'auth_type', l.auth_type, 'scopes', l.scopes, 'redirect_to', l.redirect_to, 'created_by', l.created_by, 'expires_at', l.expires_at
   ) into v_link
   from marketplace.connect_links as l
   where l.token_hash = sha256(convert_to(p_token, 'UTF8')) and l.used_at is null and l.expires_at > clock_timestamp();
@@ -331,7 +333,7 @@ begin
 end
 $$;
 comment on function marketplace.connect_link(text) is
-  'What an unused connect link is for: connection_context, scopes, redirect_to; MK404 otherwise. Looking does not use it. For Edge Functions only.';
+  'What an unused connect link is for: connection_context, auth_type, scopes, redirect_to; MK404 otherwise. Looking does not use it. For Edge Functions only.';
 
 create function marketplace.use_connect_link(p_token text)
 returns uuid
@@ -436,7 +438,7 @@ grant execute on function
   marketplace._provider_json(text),
   marketplace.connecting_context(text),
   marketplace.connection_context(uuid),
-  marketplace.create_connect_link(uuid, uuid, text[], text, interval),
+  marketplace.create_connect_link(uuid, uuid, text[], text, interval, text),
   marketplace.connect_link(text),
   marketplace.use_connect_link(text),
   marketplace.begin_authorization(uuid, text, text, uuid, text[], text),

@@ -55,7 +55,13 @@ as $$
   -- What is stored decides; where it does not, the provider's own way.
   select case
     when i.config ->> 'credential_type' is not null then i.config ->> 'credential_type'
-    when 'api_token' = any (stored.purposes) then 'bearer'
+    when 'api_token' = any (stored.purposes) then case
+      when p.auth_type in ('api_key', 'basic', 'bearer') then p.auth_type
+      else coalesce(
+        (select w.type from unnest(array['bearer', 'api_key', 'basic']) as w (type) where p.auth_config -> 'alternatives' ? w.type limit 1),
+        'bearer'
+      )
+    end
     when p_has_seed or 'refresh_token' = any (stored.purposes) then 'oauth2'
     when 'service_account_key' = any (stored.purposes) then 'service_account'
     when 'private_key' = any (stored.purposes) then 'github_app'
@@ -90,16 +96,20 @@ begin
   select s.id into v_seed_id
   from marketplace.integration_secrets as s
   where s.integration_id = p_integration_id
-    and s.purpose = case p_credential_type
-      when 'oauth2' then 'refresh_token'
-      when 'client_credentials' then 'client_secret'
-      when 'service_account' then 'service_account_key'
-      else 'private_key'
-    end
+    and s.purpose = any (case p_credential_type
+      when 'oauth2' then array['refresh_token']
+      when 'client_credentials' then array['client_id', 'client_secret']
+      when 'service_account' then array['service_account_key']
+      else array['private_key']
+    end)
     and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
   order by s.valid_from desc, s.id desc
   limit 1;
   v_seed_id := coalesce(v_seed_id, encode(substring(sha256(convert_to(p_seed, 'UTF8')) for 16), 'hex')::uuid);
+  if v_seed_id is null then
+    delete from marketplace.oauth_tokens as t where t.integration_id = p_integration_id and t.connection_id is null;
+    return null;
+  end if;
 
   select * into v_grant
   from marketplace.oauth_tokens as t
@@ -120,7 +130,36 @@ begin
 end
 $$;
 comment on function marketplace._own_grant(uuid, text, text) is
-  'An integration''s own grant, made when it is first asked for, and made anew when another secret was stored.';
+  'An integration''s own grant, made when it is first asked for, and made anew when another secret was stored; null when there is nothing to make it from.';
+
+create function marketplace._application_secrets(p_integration_id uuid, p_grant marketplace.oauth_tokens)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  -- Of an OAuth provider only: elsewhere what a provider declares is the account's own credential.
+  select coalesce(
+    (
+      select jsonb_object_agg(s.key, s.value)
+      from jsonb_each(marketplace.integration_credentials(i.id)) as s
+      where declared.names ? s.key
+    ),
+    '{}'
+  )
+  from marketplace.integrations as i
+  join marketplace.providers as p on p.slug = i.provider
+  cross join lateral (
+    select case
+      when (p_grant).credential_type <> 'oauth2' then null
+      when p.auth_type = 'oauth2' then p.auth_config -> 'secrets'
+      else p.auth_config #> '{alternatives,oauth2,secrets}'
+    end as names
+  ) as declared
+  where i.id = p_integration_id
+$$;
+comment on function marketplace._application_secrets(uuid, marketplace.oauth_tokens) is
+  'Secrets of the integration that requests of its OAuth connections need beside the token, such as a developer token.';
 
 create function marketplace._grant_json(p_grant marketplace.oauth_tokens, p_with_token boolean)
 returns jsonb
@@ -140,7 +179,7 @@ as $$
     'secrets', jsonb_strip_nulls(
       case
         when (p_grant).connection_id is not null
-          then coalesce(marketplace._vault_read((p_grant).credential_vault_id)::jsonb, '{}')
+          then marketplace._application_secrets(i.id, p_grant) || coalesce(marketplace._vault_read((p_grant).credential_vault_id)::jsonb, '{}')
         -- what only the token endpoint may see stays out
         else marketplace.integration_credentials(i.id) - array['refresh_token', 'client_secret', 'private_key', 'service_account_key', 'webhook']
       end || jsonb_build_object('access_token', case when p_with_token then marketplace._vault_read((p_grant).access_token_vault_id) end)
@@ -551,7 +590,12 @@ $$;
 comment on function marketplace.revoke_connection(uuid) is
   'Forgets what a connection was authorised with; returns the tokens this once, for the provider to be told. For Edge Functions only.';
 
-create function marketplace.note_connection_test(p_connection_id uuid, p_error text, p_account text default null)
+create function marketplace.note_connection_test(
+  p_connection_id uuid,
+  p_error text,
+  p_account text default null,
+  p_metadata jsonb default '{}'
+)
 returns void
 language sql
 volatile
@@ -560,11 +604,12 @@ as $$
   update marketplace.connections as c
   set status = case when p_error is null then 'active' else 'error' end,
     error_message = left(p_error, 500),
-    account = coalesce(left(p_account, 200), c.account)
+    account = coalesce(left(p_account, 200), c.account),
+    metadata = c.metadata || coalesce(p_metadata, '{}')
   where c.id = p_connection_id and c.status in ('active', 'error')
 $$;
-comment on function marketplace.note_connection_test(uuid, text, text) is
-  'Notes how a test of a connection''s credential ended (null: it works), and whose account it is.';
+comment on function marketplace.note_connection_test(uuid, text, text, jsonb) is
+  'Notes how a test of a connection''s credential ended (null: it works), whose account it is, and what settings were found.';
 
 -- Ahead of time -------------------------------------------------------------------------------
 
@@ -643,7 +688,7 @@ grant execute on function
   marketplace.claim_expiring_tokens(int),
   marketplace.open_grant(uuid, text, text, text, text, text, text[], numeric, text, jsonb),
   marketplace.revoke_connection(uuid),
-  marketplace.note_connection_test(uuid, text, text),
+  marketplace.note_connection_test(uuid, text, text, jsonb),
   marketplace.ring_maintain(),
   marketplace.maintain_connections()
 to service_role;

@@ -43,6 +43,23 @@ export class AppError extends Error {
   }
 }
 
+/** What is wrong with one value of a request. */
+export interface Problem {
+  /** JSON pointer of the value in the body. */
+  pointer: string;
+  message: string;
+}
+
+/** `validation_failed` (422): every problem named, in the message and in `details`. */
+export function validationFailed(problems: readonly Problem[]): AppError {
+  const text = problems.map(({ pointer, message }) =>
+    `${pointer || "/"}: ${message}`
+  ).join("; ");
+  return new AppError("validation_failed", 422, text, {
+    details: problems as unknown as Record<string, unknown>,
+  });
+}
+
 /**
  * SQLSTATEs raised by the database's functions: `MK` and the HTTP status. Their message and hint
  * are written for the caller.

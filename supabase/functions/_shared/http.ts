@@ -37,7 +37,7 @@ export function createApp(name: string): Hono<AppEnv> {
     // The path only: query strings may carry what must not be logged.
     c.get("log").info("request", {
       method: c.req.method,
-      path: c.req.path,
+      path: hideTokens(c.req.path),
       status: c.res.status,
       duration_ms: Math.round(performance.now() - started),
     });
@@ -57,9 +57,17 @@ export function createApp(name: string): Hono<AppEnv> {
   });
 
   app.notFound((c) =>
-    errorResponse(c, new AppError("not_found", 404, `Nothing is at ${c.req.method} ${c.req.path}.`))
+    errorResponse(
+      c,
+      new AppError("not_found", 404, `Nothing is at ${c.req.method} ${hideTokens(c.req.path)}.`),
+    )
   );
   return app;
+}
+
+/** A path without what a connect link is opened by. */
+function hideTokens(path: string): string {
+  return path.replace(/\bmp[a-z]_[\w-]{8,}/g, (token) => `${token.slice(0, 4)}…`);
 }
 
 /** Continues under another correlation id, for example the one of the job that was addressed. */

@@ -3,15 +3,17 @@ import type { Sql } from "../db.ts";
 import { toAppError } from "../errors.ts";
 import type { ActionRow } from "../gateway/catalogue.ts";
 import { baseUrlOf, seal } from "../gateway/credentials.ts";
+import { atPointer } from "../gateway/pointer.ts";
 import { readProviderError } from "../gateway/provider_errors.ts";
 import { buildRequest } from "../gateway/request.ts";
-import { privateAddressOf } from "../network.ts";
+import { refusePrivate } from "../net/fetch.ts";
 import { callProvider } from "../provider_http.ts";
 import {
   allowsPrivateNetwork,
   type ConnectingContext,
   type CredentialType,
   resolveAuth,
+  type Settings,
 } from "./context.ts";
 
 /** How a test ended. */
@@ -22,6 +24,8 @@ export interface ProbeResult {
   message: string | null;
   /** Whose account it is, as far as the answer says. */
   account: string | null;
+  /** What `auth_config.health_settings` keeps of the answer. */
+  settings: Settings;
 }
 
 /** Shorter than an action's own limit: somebody waits in front of a page. */
@@ -39,33 +43,38 @@ export async function probe(
   { type, secrets }: { type: CredentialType; secrets: Record<string, string> },
 ): Promise<ProbeResult> {
   const { integration, provider, settings } = context;
-  if (!provider.health_action) return untested(`${provider.name} has no health action`);
+  if (!provider.health_action) {
+    return untested(`${provider.name} has no health action`);
+  }
   const [action] = await sql<ActionRow[]>`
     select * from marketplace.actions
     where provider_slug = ${provider.slug} and slug = ${provider.health_action}
   `;
-  if (!action) return untested(`${provider.name} has no action ${provider.health_action}`);
-  if (action.handler) return untested(`${action.slug} is more than one request`);
+  if (!action) {
+    return untested(`${provider.name} has no action ${provider.health_action}`);
+  }
+  if (action.handler) {
+    return untested(`${action.slug} is more than one request`);
+  }
 
   const auth = resolveAuth(context, type);
   const built = await buildRequest({
     provider,
     action,
-    baseUrl: baseUrlOf(provider, auth, integration.config.api_base as string | undefined),
+    baseUrl: baseUrlOf(
+      provider,
+      auth,
+      integration.config.api_base as string | undefined,
+    ),
     parameters: {},
     settings,
   });
   if (!built.ok) return untested(built.message);
   const sealed = seal(built.request, auth, { settings, secrets });
-  if (!sealed.ok) return { outcome: "refused", message: `${sealed.message}.`, account: null };
+  if (!sealed.ok) return refused(`${sealed.message}.`);
   const { method, url, headers, body } = sealed.request;
   try {
-    // A name that does not resolve is the call's to report.
-    const isPrivate = !allowsPrivateNetwork(integration) &&
-      await privateAddressOf(url).catch(() => undefined) !== undefined;
-    if (isPrivate) {
-      return untested("its address is private; allow_private_network in its config permits that");
-    }
+    if (!allowsPrivateNetwork(integration)) await refusePrivate(url);
     const answer = await callProvider({
       role: "provider",
       integration: integration.slug,
@@ -76,45 +85,79 @@ export async function probe(
       isIdempotent: true,
       timeoutMs: TIMEOUT_MS,
     });
-    return readAnswer(provider.response_errors, parse(answer.text), integration.slug);
+    const told = parse(answer.text);
+    const error = readProviderError(provider.response_errors, told);
+    if (error) {
+      const said = `${integration.slug} said ${error.message ?? error.code ?? "an error"}`;
+      return error.kind === "rate_limited" ? untested(said) : refused(`${said}.`);
+    }
+    const result = await transformed(action.response_transform, told);
+    if (!result.ok) return refused(`${result.message}.`);
+    return {
+      outcome: "works",
+      message: null,
+      account: accountOf(result.value),
+      settings: readSettings(auth.health_settings, result.value),
+    };
   } catch (thrown) {
     const error = toAppError(thrown);
     const isRefused = /_(unauthorized|forbidden)$/.test(error.code);
     // The failure's own words: a URL or a header is never among them.
-    return isRefused
-      ? { outcome: "refused", message: error.message, account: null }
-      : untested(error.message.replace(/\.$/, ""));
+    return isRefused ? refused(error.message) : untested(error.message.replace(/\.$/, ""));
   }
 }
 
-function readAnswer(
-  rules: ConnectingContext["provider"]["response_errors"],
-  answer: unknown,
-  integration: string,
-): ProbeResult {
-  const error = readProviderError(rules, answer);
-  if (!error) return { outcome: "works", message: null, account: accountOf(answer) };
-  const said = error.message ?? error.code ?? "an error";
-  return error.kind === "rate_limited"
-    ? untested(`${integration} said ${said}`)
-    : { outcome: "refused", message: `${integration} said ${said}.`, account: null };
+async function transformed(
+  expression: string | null,
+  body: unknown,
+): Promise<{ ok: true; value: unknown } | { ok: false; message: string }> {
+  if (expression === null) return { ok: true, value: body };
+  const { transform } = await import("../gateway/transform.ts");
+  return await transform(expression, body);
+}
+
+function readSettings(
+  pointers: Record<string, string> = {},
+  result: unknown,
+): Settings {
+  const settings: Settings = {};
+  for (const [name, pointer] of Object.entries(pointers)) {
+    const value = atPointer(result, pointer);
+    if (typeof value === "string" || typeof value === "number") {
+      settings[name] = value;
+    }
+  }
+  return settings;
 }
 
 /** Where providers say who one is, in the order of what people recognise. */
-const ACCOUNT_NAMES = ["email", "emailAddress", "login", "username", "user", "name", "url"];
+const ACCOUNT_NAMES = [
+  "email",
+  "emailAddress",
+  "login",
+  "username",
+  "user",
+  "name",
+  "url",
+];
 
 function accountOf(answer: unknown): string | null {
-  for (const place of [answer, member(answer, "user"), member(answer, "data")]) {
+  for (
+    const place of [answer, member(answer, "user"), member(answer, "data")]
+  ) {
     for (const name of ACCOUNT_NAMES) {
       const value = member(place, name);
-      if (typeof value === "string" && value !== "" && value.length <= 200) return value;
+      if (
+        typeof value === "string" && value !== "" && value.length <= 200
+      ) return value;
     }
   }
   return null;
 }
 
 function member(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name)
+  return typeof value === "object" && value !== null &&
+      Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined;
 }
@@ -127,6 +170,15 @@ function parse(text: string): unknown {
   }
 }
 
+function refused(message: string): ProbeResult {
+  return { outcome: "refused", message, account: null, settings: {} };
+}
+
 function untested(why: string): ProbeResult {
-  return { outcome: "untested", message: `Not tested: ${why}.`, account: null };
+  return {
+    outcome: "untested",
+    message: `Not tested: ${why}.`,
+    account: null,
+    settings: {},
+  };
 }

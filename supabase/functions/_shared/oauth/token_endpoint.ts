@@ -17,11 +17,12 @@ import {
   type TokenEndpointRequestOptions,
   type TokenEndpointResponse,
 } from "oauth4webapi";
+import { AppError } from "../errors.ts";
 import { describeFetchFailure } from "../fetch_failure.ts";
 import { atPointer } from "../gateway/pointer.ts";
 import { fillBaseUrl } from "../gateway/path.ts";
 import type { Auth } from "../gateway/credentials.ts";
-import { privateAddressOf } from "../network.ts";
+import { guardedFetch } from "../net/fetch.ts";
 import { parseRetryAfter } from "../retry_after.ts";
 import { decodeJwt } from "jose";
 import type { Settings } from "./context.ts";
@@ -149,7 +150,7 @@ function prepare(endpoint: Endpoint, seen: { answer?: Record<string, unknown> })
     options: {
       additionalParameters: parameters,
       signal: () => AbortSignal.timeout(TIMEOUT_MS),
-      // What may be asked without TLS is decided by guardUrl below.
+      // What may be asked without TLS is decided where it is sent.
       [allowInsecureRequests]: true,
       [customFetch]: async (url, init) => {
         const answer = normalise(await send(endpoint, url, init), endpoint.integration);
@@ -193,8 +194,10 @@ export async function send(
   url: string,
   init: Outgoing,
 ): Promise<{ status: number; headers: Headers; text: string }> {
-  const { auth, integration } = endpoint;
-  await guardUrl(url, endpoint);
+  const { auth, integration, allowPrivate } = endpoint;
+  if (!allowPrivate && !url.startsWith("https://")) {
+    throw misconfigured(`${integration}'s token endpoint is not https`);
+  }
   const headers = new Headers({
     "user-agent": "marketplace",
     ...init.headers,
@@ -206,12 +209,12 @@ export async function send(
     body = JSON.stringify(Object.fromEntries(new URLSearchParams(body)));
   }
   try {
-    const response = await fetch(url, {
+    const response = await guardedFetch(url, {
       method: init.method,
-      headers,
+      headers: Object.fromEntries(headers),
       body,
-      redirect: "manual",
       signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS),
+      allowPrivate,
     });
     return {
       status: response.status,
@@ -220,6 +223,9 @@ export async function send(
     };
   } catch (thrown) {
     if (thrown instanceof Failed) throw thrown;
+    if (thrown instanceof AppError) {
+      throw misconfigured(`${integration}'s token endpoint: ${thrown.message.replace(/\.$/, "")}`);
+    }
     const { kind, reason } = describeFetchFailure(thrown);
     throw new Failed({
       code: "unreachable",
@@ -228,29 +234,6 @@ export async function send(
         : `${integration}'s token endpoint could not be reached (${reason}).`,
       isFinal: false,
     });
-  }
-}
-
-async function guardUrl(url: string, { allowPrivate, integration }: Endpoint): Promise<void> {
-  if (allowPrivate) return;
-  if (!url.startsWith("https://")) {
-    throw misconfigured(`${integration}'s token endpoint is not https`);
-  }
-  let address: string | undefined;
-  try {
-    address = await privateAddressOf(url);
-  } catch {
-    throw new Failed({
-      code: "unreachable",
-      message: `The name of ${integration}'s token endpoint does not resolve.`,
-      isFinal: false,
-    });
-  }
-  if (address) {
-    throw misconfigured(
-      `${integration}'s token endpoint is at a private address; allow_private_network in its ` +
-        "config permits that",
-    );
   }
 }
 

@@ -98,7 +98,11 @@ export async function getAccessToken(
   const { secrets } = await getCredential(target, options);
   const token = secrets.access_token ?? secrets.api_token;
   if (token) return token;
-  throw new AppError("credentials_missing", 422, `${nameOf(target)} has no token.`);
+  throw new AppError(
+    "credentials_missing",
+    422,
+    `${nameOf(target)} has no token.`,
+  );
 }
 
 /**
@@ -123,7 +127,10 @@ export async function getCredential(
   return await pending;
 }
 
-async function look(target: Target, options: CredentialOptions): Promise<Credential> {
+async function look(
+  target: Target,
+  options: CredentialOptions,
+): Promise<Credential> {
   const sql = options.sql ?? db();
   const deadline = performance.now() + WAIT_MS;
   let refused = options.refused;
@@ -135,7 +142,9 @@ async function look(target: Target, options: CredentialOptions): Promise<Credent
         return asCredential(answer);
       case "leased": {
         const result = await renew(sql, answer);
-        if (!result.ok && !result.failure.isFinal) throw refreshFailed(target, result.failure);
+        if (!result.ok && !result.failure.isFinal) {
+          throw refreshFailed(target, result.failure);
+        }
         if (++renewals > 2) throw refreshFailed(target, SHORT_LIVED);
         // What is stored now is read like anybody reads it.
         refused = undefined;
@@ -166,7 +175,11 @@ async function look(target: Target, options: CredentialOptions): Promise<Credent
           `${nameOf(target)} must be authorized again by its owner: ${answer.message ?? "refused"}`,
         );
       case "revoked":
-        throw new AppError("connection_revoked", 409, `${nameOf(target)} was revoked.`);
+        throw new AppError(
+          "connection_revoked",
+          409,
+          `${nameOf(target)} was revoked.`,
+        );
       case "missing":
         throw new AppError(
           "credentials_missing",
@@ -186,7 +199,9 @@ async function look(target: Target, options: CredentialOptions): Promise<Credent
 export async function withCredential<T>(
   target: Target,
   call: (credential: Credential) => Promise<T>,
-  { isRefused, ...options }: CredentialOptions & { isRefused: (error: unknown) => boolean },
+  { isRefused, ...options }: CredentialOptions & {
+    isRefused: (error: unknown) => boolean;
+  },
 ): Promise<T> {
   const credential = await getCredential(target, options);
   try {
@@ -222,14 +237,22 @@ export async function renew(sql: Sql, lease: Lease): Promise<TokenResult> {
   const began = performance.now();
   let result: TokenResult;
   try {
-    result = await askProvider(lease);
+    result = await mintTokens({
+      ...lease,
+      type: lease.credential_type,
+      refreshToken: lease.refresh_token ??
+        seedOf({ integration: lease.integration }) ?? null,
+    });
   } catch (error) {
     // A row that cannot be used: said like any other failure, so that it cools down.
     const { code, message } = toAppError(error);
     result = { ok: false, failure: { code, message, isFinal: false } };
   }
   const isKept = await store(sql, lease, result);
-  const fields = { duration_ms: Math.round(performance.now() - began), kept: isKept };
+  const fields = {
+    duration_ms: Math.round(performance.now() - began),
+    kept: isKept,
+  };
   if (result.ok) log.info("token.refreshed", fields);
   else {
     const { code, isFinal } = result.failure;
@@ -254,42 +277,69 @@ async function ask(
   return row!.answer;
 }
 
-async function askProvider(lease: Lease): Promise<TokenResult> {
-  const { credential_type: type, integration, settings, secrets } = lease;
-  const auth = resolveAuth(lease, type);
+/** What tokens are made of that nobody has to consent to anew. */
+export interface Mint {
+  type: CredentialType;
+  integration: JobIntegration;
+  provider: AuthProvider;
+  /** The integration's own secrets, its OAuth client's among them. */
+  client: Record<string, string>;
+  settings: Settings;
+  /** What the connection brought of its own; it stands before what the integration has. */
+  secrets: Record<string, string>;
+  scopes?: readonly string[];
+  refreshToken?: string | null;
+}
+
+/**
+ * Asks the provider for tokens with what is there: a refresh token, a client, a key to sign with.
+ *
+ * @throws AppError `credential_type_unsupported` (422)
+ */
+export async function mintTokens(mint: Mint): Promise<TokenResult> {
+  const { type, integration, settings } = mint;
+  const auth = resolveAuth(mint, type);
+  const secrets = {
+    ...environmentClient(integration),
+    ...mint.client,
+    ...mint.secrets,
+  };
   const endpoint: Endpoint = {
     auth,
     settings,
-    client: { ...environmentClient(integration), ...lease.client },
+    client: secrets,
     allowPrivate: allowsPrivateNetwork(integration),
     integration: integration.slug,
   };
-  // What a connection brought of its own stands before what the integration has.
-  const stored = { ...lease.client, ...secrets };
-  const scopes = lease.scopes.length > 0 ? lease.scopes : auth.scopes ?? [];
+  const scopes = mint.scopes?.length ? mint.scopes : auth.scopes ?? [];
   // Loaded when somebody needs it: most requests find a token that is good.
   switch (type) {
     case "oauth2": {
       const { refreshTokens } = await import("./client.ts");
-      return await refreshTokens(endpoint, lease.refresh_token ?? seedOf({ integration }) ?? "");
+      return await refreshTokens(endpoint, mint.refreshToken ?? "");
     }
     case "client_credentials": {
       const { clientCredentials } = await import("./client.ts");
-      return await clientCredentials(
-        { ...endpoint, client: { ...endpoint.client, ...secrets } },
-        scopes,
-      );
+      return await clientCredentials(endpoint, scopes);
     }
     case "service_account": {
       const { serviceAccountToken } = await import("./assertions.ts");
-      return await serviceAccountToken(endpoint, stored.service_account_key, scopes);
+      return await serviceAccountToken(
+        endpoint,
+        secrets.service_account_key,
+        scopes,
+      );
     }
     case "github_app": {
       const { githubAppToken } = await import("./assertions.ts");
-      return await githubAppToken(endpoint, stored.private_key);
+      return await githubAppToken(endpoint, secrets.private_key);
     }
     default:
-      throw new AppError("credential_type_unsupported", 422, `Nothing renews a ${type}.`);
+      throw new AppError(
+        "credential_type_unsupported",
+        422,
+        `Nothing renews a ${type}.`,
+      );
   }
 }
 
@@ -320,14 +370,21 @@ async function store(
       `;
       return row!.kept;
     } catch (error) {
-      if (attempt >= STORE_ATTEMPTS || toAppError(error).status !== 503) throw error;
-      createLogger("oauth").warn("token.store_retried", { grant_id, error: describeError(error) });
+      if (attempt >= STORE_ATTEMPTS || toAppError(error).status !== 503) {
+        throw error;
+      }
+      createLogger("oauth").warn("token.store_retried", {
+        grant_id,
+        error: describeError(error),
+      });
       await new Promise((done) => setTimeout(done, 200 * 2 ** attempt));
     }
   }
 }
 
-function asCredential({ credential_type, secrets, settings, expires_at }: GrantJson): Credential {
+function asCredential(
+  { credential_type, secrets, settings, expires_at }: GrantJson,
+): Credential {
   return { type: credential_type, secrets, settings, expiresAt: expires_at };
 }
 
@@ -350,7 +407,9 @@ export function environmentClient(
   };
 }
 
-function isOwnGoogle({ provider, is_default }: Pick<JobIntegration, "provider" | "is_default">) {
+function isOwnGoogle(
+  { provider, is_default }: Pick<JobIntegration, "provider" | "is_default">,
+) {
   return is_default && /^(google|gmail)/.test(provider);
 }
 
