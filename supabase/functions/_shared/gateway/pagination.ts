@@ -7,6 +7,7 @@
 import type { ActionRow, JsonSchema, Pagination } from "./catalogue.ts";
 import { placeholders } from "./path.ts";
 import { atPointer } from "./pointer.ts";
+import { styleOf } from "./serialize.ts";
 
 /** An answer, as far as paging is concerned. */
 export interface PageAnswer {
@@ -108,7 +109,10 @@ function followLink(
   }
   for (const name of new Set(query.keys())) {
     const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
-    if (property && !inPath.has(name)) next[name] = typed(query.getAll(name), property);
+    if (!property || inPath.has(name)) continue;
+    const values = query.getAll(name);
+    const isList = styleOf(action.request_schema, name) === "comma";
+    next[name] = typed(isList ? values.flatMap((value) => value.split(",")) : values, property);
   }
   return sameEntries(next, parameters) ? undefined : next;
 }
