@@ -126,6 +126,45 @@ as $$
 $$;
 comment on function marketplace.has_due_work() is 'Whether events wait for routing, jobs for dispatch, or leases for their end.';
 
+create function marketplace.next_due_at()
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+  select min(soon.at)
+  from (
+    -- a retry, or a job planned for later
+    select greatest(j.run_at, w.breaker_until)
+    from marketplace.workflows as w
+    cross join lateral (
+      select p.run_at
+      from marketplace.sync_jobs as p
+      where p.workflow_id = w.id and p.status = 'pending' and marketplace._claim_rank(p.run_at, p.priority) > now()
+      order by marketplace._claim_rank(p.run_at, p.priority), p.position
+      limit 1
+    ) as j
+    where w.is_active and w.paused_at is null
+    union all
+    -- the next token of a rate, or a circuit's next probe, for whom jobs wait
+    select greatest(
+      w.rate_refilled_at + make_interval(secs => (greatest(0, 1 - w.rate_tokens) / w.rate_per_second)::float8),
+      w.breaker_until
+    )
+    from marketplace.workflows as w
+    where w.is_active and w.paused_at is null and (w.rate_per_second is not null or w.breaker_until is not null)
+      and exists (
+        select from marketplace.sync_jobs as j where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
+      )
+    union all
+    -- the end of a lease
+    select min(j.lease_expires_at) from marketplace.sync_jobs as j where j.status = 'running'
+  ) as soon (at)
+  where soon.at > now() and soon.at < 'infinity'
+$$;
+comment on function marketplace.next_due_at() is
+  'When the dispatcher has something to do next that nobody rings for: a retry, a token of a rate, a probe, the end of a lease. Null: nothing is planned.';
+
 create function marketplace.sweep()
 returns bigint
 language sql
@@ -171,6 +210,7 @@ grant execute on function
   marketplace.ring_if_due(),
   marketplace.mark_polling(int),
   marketplace.has_due_work(),
+  marketplace.next_due_at(),
   marketplace.sweep(),
   marketplace.dispatch_settings()
 to service_role;

@@ -16,6 +16,7 @@ import {
   type DispatchResult,
   type DispatchSettings,
   markPolling,
+  nextDueIn,
   reapLeases,
   recordDispatches,
   ringIfDue,
@@ -30,6 +31,8 @@ const GATHER_MS = 25;
 const FIRST_POLL_MS = 10;
 const POLL_MS = 100;
 const SLOW_POLL_MS = 2_000;
+/** What is due within this time, in milliseconds, is waited for; later things are the sweep's. */
+const NEAR_MS = 5_000;
 /** How long one announcement that we are polling lasts, and when it is renewed; milliseconds. */
 const MARK_MS = 2_000;
 const REMARK_MS = 1_000;
@@ -180,6 +183,8 @@ export async function drain(
   let markedUntil = 0;
   let reapAt = 0;
   let idleSince: number | undefined;
+  let hasLingered = false;
+  let near: number | undefined;
   let pollMs = FIRST_POLL_MS;
   let failures = 0;
 
@@ -206,6 +211,12 @@ export async function drain(
     report.claimed += jobs.length;
     jobs.forEach(send);
     return reaped + routed.events + jobs.length > 0;
+  }
+
+  /** Milliseconds until something is due, if it is worth waiting for. */
+  async function nearDue(): Promise<number | undefined> {
+    const ms = await nextDueIn(sql);
+    return ms !== null && ms <= NEAR_MS ? Math.max(ms, 1) : undefined;
   }
 
   /** Announces, or takes back, that events need not ring. */
@@ -239,6 +250,10 @@ export async function drain(
         pollMs = FIRST_POLL_MS;
       } else idleSince ??= Date.now();
       if (isBusy && inFlight.size < concurrency) continue;
+      hasLingered = idleSince !== undefined && Date.now() - idleSince >= lingerMs;
+      const isDone = hasLingered && inFlight.size === 0 && outcomes.length === 0;
+      near = isDone && !doorbell.isRung ? await nearDue() : undefined;
+      if (isDone && !doorbell.isRung && near === undefined) break;
     } catch (error) {
       if (
         toAppError(error).code !== "database_unavailable" ||
@@ -252,19 +267,16 @@ export async function drain(
       continue;
     }
 
-    const hasLingered = idleSince !== undefined &&
-      Date.now() - idleSince >= lingerMs;
-    const isDone = hasLingered && inFlight.size === 0 && outcomes.length === 0;
-    if (isDone && !doorbell.isRung) break;
     if (outcomes.length === 0) {
       landed = Promise.withResolvers<void>();
       // With only slow deliveries in flight, rings wake us: no need to look often.
       const ms = Math.min(
-        hasLingered ? SLOW_POLL_MS : pollMs,
+        near ?? (hasLingered ? SLOW_POLL_MS : pollMs),
         deadline - Date.now(),
       );
       pollMs = Math.min(2 * pollMs, POLL_MS);
       await pause(ms, landed.promise, doorbell.rung());
+      if (near !== undefined) reapAt = 0;
     }
     if (inFlight.size > 0 && outcomes.length > 0) await pause(GATHER_MS);
   }

@@ -112,6 +112,14 @@ export async function markPolling(sql: Sql, forMs: number): Promise<void> {
   await sql`select marketplace.mark_polling(${forMs})`;
 }
 
+/** In how many milliseconds something will be due that nobody rings for; null when nothing is. */
+export async function nextDueIn(sql: Sql): Promise<number | null> {
+  const [row] = await sql<{ ms: number | null }[]>`
+    select (1000 * extract(epoch from marketplace.next_due_at() - clock_timestamp()))::float8 as ms
+  `;
+  return row?.ms ?? null;
+}
+
 /** Rings the dispatcher once more if anything is due. */
 export async function ringIfDue(sql: Sql): Promise<boolean> {
   const [row] = await sql<

@@ -171,17 +171,22 @@ async function silence(): Promise<void> {
   }, "the dispatcher to be silent");
 }
 
-/** How many sweeps have run since an event was stored, until it was routed. */
-async function sweepsFor(eventId: string, since: Date): Promise<number> {
-  await until(() => isRouted(eventId), "the event to be routed");
+/** How many sweeps have begun in a span of time. */
+async function sweepsBetween(from: Date, until: Date): Promise<number> {
   const [row] = await sql`
-    select count(*)::int as count
-    from cron.job_run_details as d
-    join cron.job as c using (jobid)
-    join marketplace.webhook_events as e on e.id = ${eventId}
-    where c.jobname = 'marketplace_sweep' and d.start_time between ${since} and e.processed_at
+    select count(*)::int as count from cron.job_run_details as d join cron.job as c using (jobid)
+    where c.jobname = 'marketplace_sweep' and d.start_time between ${from} and ${until}
   `;
   return row!.count;
+}
+
+/** How many sweeps have run since a time until an event was routed. */
+async function sweepsFor(eventId: string, since: Date): Promise<number> {
+  await until(() => isRouted(eventId), "the event to be routed");
+  const [event] = await sql`
+    select processed_at from marketplace.webhook_events where id = ${eventId}
+  `;
+  return await sweepsBetween(since, event!.processed_at);
 }
 
 const now = async () => (await sql`select clock_timestamp() as now`)[0]!.now as Date;
@@ -224,4 +229,23 @@ Deno.test("rings into the void are an alert, and cost one sweep once there is so
     const alerts = await sql`select from marketplace.v_alerts where alert = 'ring_unanswered'`;
     return alerts.length === 0;
   }, "the alert to end");
+});
+
+Deno.test("what is due before long waits for no sweep: one job a second is one a second", async () => {
+  const lane: Lane = await makeLane(sql, sink, {
+    workflow: { rate_per_second: 1, completion: "response" },
+  });
+  await ingest(sql, lane.integrationId, [{}, {}, {}, {}]);
+  await until(
+    async () => (await jobsOf(sql, lane)).filter((job) => job.status === "completed").length === 4,
+    "all jobs to be completed",
+    30_000,
+  );
+  const [span] = await sql`
+    select min(a.started_at) as first, max(a.started_at) as last
+    from marketplace.sync_job_attempts as a join marketplace.sync_jobs as j on j.id = a.job_id
+    where j.rule_id = ${lane.ruleId}
+  `;
+  // Three seconds hold one sweep at most. If each job had waited for one, there would be three.
+  assert.ok(await sweepsBetween(span!.first, span!.last) < 3);
 });
