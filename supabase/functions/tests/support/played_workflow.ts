@@ -55,11 +55,6 @@ export class PlayedWorkflow {
     sink.on(path, (request) => this.#take(request));
   }
 
-  /** Starts whose effect had been made already. */
-  get repeats(): number {
-    return this.starts.filter(({ isRepeat }) => isRepeat).length;
-  }
-
   /** Jobs that are open at the moment. */
   get open(): readonly Start[] {
     return [...this.#open.values()];
