@@ -9,7 +9,8 @@ comment on column marketplace.providers.response_errors is
 -- Object storage is asked with HEAD.
 alter table marketplace.actions drop constraint if exists actions_method_check;
 alter table marketplace.actions add constraint actions_method_check
-  check (method in ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'));
+  check (method in ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE')) not valid;
+alter table marketplace.actions validate constraint actions_method_check;
 
 create or replace function marketplace._require_object(p_value jsonb, p_what text)
 returns void

@@ -89,7 +89,7 @@ select marketplace.register_action('google_drive', 'files.get', 'GET', '/files/{
 }
 $json$, p_name => 'Get a file''s metadata', p_scopes => '{https://www.googleapis.com/auth/drive.readonly}');
 
-select marketplace.register_action('google_drive', 'files.download', 'GET', '/files/{fileId}', $json$
+select marketplace.register_action('google_drive', 'files.getContent', 'GET', '/files/{fileId}', $json$
 {
   "type": "object", "additionalProperties": false, "required": ["fileId"],
   "properties": {

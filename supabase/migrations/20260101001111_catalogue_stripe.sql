@@ -105,7 +105,7 @@ p_pagination => '{"style": "cursor", "parameter": "page", "next": "/next_page", 
 
 select marketplace.register_action('stripe', customer.slug, 'POST', customer.path, jsonb_build_object(
   'type', 'object', 'additionalProperties', false, 'x-style', 'brackets', 'required', customer.required,
-  'properties', customer.id || $json$
+  'properties', customer.more || $json$
   {
     "email": {"type": "string", "format": "email"},
     "name": {"type": "string"},
@@ -113,7 +113,6 @@ select marketplace.register_action('stripe', customer.slug, 'POST', customer.pat
     "description": {"type": "string"},
     "address": {"type": "object"},
     "shipping": {"type": "object"},
-    "payment_method": {"type": "string"},
     "invoice_settings": {"type": "object"},
     "preferred_locales": {"type": "array", "items": {"type": "string"}},
     "tax_exempt": {"enum": ["none", "exempt", "reverse"]},
@@ -124,9 +123,9 @@ select marketplace.register_action('stripe', customer.slug, 'POST', customer.pat
 ), p_body_type => 'form', p_idempotency_header => 'Idempotency-Key', p_name => customer.name)
 from (
   values
-  ('customers.create', '/v1/customers', 'Create a customer', '[]'::jsonb, '{}'::jsonb),
+  ('customers.create', '/v1/customers', 'Create a customer', '[]'::jsonb, '{"payment_method": {"type": "string"}}'::jsonb),
   ('customers.update', '/v1/customers/{id}', 'Change a customer', '["id"]', '{"id": {"type": "string", "minLength": 1}}')
-) as customer (slug, path, name, required, id);
+) as customer (slug, path, name, required, more);
 
 select marketplace.register_action('stripe', 'customers.del', 'DELETE', '/v1/customers/{id}', $json$
 {

@@ -277,24 +277,29 @@ select marketplace.register_action('windmill', 'whoami', 'GET', '/w/{connection.
 {"type": "object", "additionalProperties": false, "properties": {}}
 $json$, p_name => 'Get the user');
 
-select marketplace.register_action('windmill', run.slug, 'POST', run.path, $json$
-{
-  "type": "object", "additionalProperties": false, "required": ["path"],
-  "properties": {
+select marketplace.register_action('windmill', run.slug, 'POST', run.path, jsonb_build_object(
+  'type', 'object', 'additionalProperties', false, 'required', '["path"]'::jsonb,
+  'properties', $json$
+  {
     "path": {"type": "string", "pattern": "^[uf]/[^/]+/.+", "description": "Such as f/billing/send_invoices"},
     "args": {"type": "object", "default": {}},
-    "scheduled_in_secs": {"type": "integer", "minimum": 0},
     "tag": {"type": "string", "description": "Worker group"}
   }
-}
-$json$, p_query_parameters => '{scheduled_in_secs,tag}', p_request_transform => 'args', p_response_type => run.response_type, p_timeout_ms => run.timeout_ms,
+  $json$::jsonb || run.more
+), p_query_parameters => run.query, p_request_transform => 'args', p_response_type => run.response_type, p_timeout_ms => run.timeout_ms,
 p_name => run.name)
 from (
   values
-  ('runScriptByPath', '/w/{connection.workspace}/jobs/run/p/{+path}', 'Start a script', 'text', 30000),
-  ('runFlowByPath', '/w/{connection.workspace}/jobs/run/f/{+path}', 'Start a flow', 'text', 30000),
-  ('runWaitResultScriptByPath', '/w/{connection.workspace}/jobs/run_wait_result/p/{+path}', 'Run a script and wait', 'json', 120000)
-) as run (slug, path, name, response_type, timeout_ms);
+  (
+    'runScriptByPath', '/w/{connection.workspace}/jobs/run/p/{+path}', 'Start a script', 'text', 30000,
+    '{tag,scheduled_in_secs}'::text[], '{"scheduled_in_secs": {"type": "integer", "minimum": 0}}'::jsonb
+  ),
+  (
+    'runFlowByPath', '/w/{connection.workspace}/jobs/run/f/{+path}', 'Start a flow', 'text', 30000,
+    '{tag,scheduled_in_secs}', '{"scheduled_in_secs": {"type": "integer", "minimum": 0}}'
+  ),
+  ('runWaitResultScriptByPath', '/w/{connection.workspace}/jobs/run_wait_result/p/{+path}', 'Run a script and wait', 'json', 120000, '{tag}', '{}')
+) as run (slug, path, name, response_type, timeout_ms, query, more);
 
 select marketplace.register_action('windmill', job.slug, 'GET', job.path, $json$
 {
