@@ -100,10 +100,10 @@ export class Runner {
 export async function endOrphan(folder: string): Promise<void> {
   const pid = Number(await Deno.readTextFile(join(folder, "n8n.pid")).catch(() => ""));
   if (!(pid > 1)) return;
-  const isOurs = async () => (await commandLine(pid))?.includes("/bin/n8n start") ?? false;
-  if (!await isOurs()) return;
+  if (!(await commandLine(pid))?.includes("/bin/n8n start")) return;
   killGroup(pid, "SIGTERM");
-  for (let waited = 0; await isOurs(); waited += 100) {
+  // An ending process loses its command line before it lets go of its port.
+  for (let waited = 0; await commandLine(pid) !== null; waited += 100) {
     if (waited === STOP_TIMEOUT_MS) killGroup(pid, "SIGKILL");
     await sleep(100);
   }

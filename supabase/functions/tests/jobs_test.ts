@@ -498,7 +498,7 @@ Deno.test("execute refuses what is not the job's, not in the catalogue, or not i
     403,
     "integration_not_allowed",
   ]);
-  assert.deepEqual(await code({ ...say, integration: lane.notifySlug, action: "chat.delete" }), [
+  assert.deepEqual(await code({ ...say, integration: lane.notifySlug, action: "chat.unheardOf" }), [
     404,
     "action_not_found",
   ]);
