@@ -135,6 +135,50 @@ $$;
 comment on function marketplace._require_connection(uuid, uuid, uuid, boolean) is
   'The connection if the user (or, with no user, a key of the organization; with neither, anybody) may use or manage it; MK404 or MK403 otherwise.';
 
+create function marketplace.connecting_organization(
+  p_integration text,
+  p_organization text default null,
+  p_user_id uuid default null,
+  p_is_organizations boolean default false
+)
+returns uuid
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  v_integration marketplace.integrations;
+  v_organization_id uuid;
+begin
+  select * into v_integration from marketplace.integrations as i where i.slug = p_integration;
+  if v_integration.id is not null and (p_organization is not null or p_user_id is null or exists (
+    select from marketplace.organization_members as m
+    where m.organization_id = v_integration.organization_id and m.user_id = p_user_id
+  )) then
+    v_organization_id := marketplace._organization_for(
+      coalesce(p_organization, v_integration.organization_id::text),
+      case when p_is_organizations then array['owner', 'admin'] else array['owner', 'admin', 'member'] end,
+      p_user_id
+    );
+  end if;
+  -- an integration of the platform may be open to everybody
+  if v_organization_id is null or v_integration.organization_id <> v_organization_id and not (
+    v_integration.organization_id = marketplace._default_organization_id()
+    and v_integration.config @> '{"allow_other_organizations": true}'
+  ) then
+    raise exception 'integration % is not one of the organization', coalesce(quote_literal(p_integration), 'null')
+      using errcode = 'MK404', hint = 'select slug from marketplace.integrations lists those of your organizations; name the organization for another.';
+  end if;
+  if v_integration.status <> 'active' then
+    raise exception 'integration % is %', quote_literal(p_integration), v_integration.status
+      using errcode = 'MK422', hint = 'Connections are made under active integrations.';
+  end if;
+  return v_organization_id;
+end
+$$;
+comment on function marketplace.connecting_organization(text, text, uuid, boolean) is
+  'The organization (null: the integration''s own) for which a user, or with no user the platform, may connect under an integration; MK404, MK403, MK422 otherwise. For Edge Functions only.';
+
 create function marketplace.create_connection(
   p_integration text,
   p_name text default null,
@@ -145,44 +189,20 @@ create function marketplace.create_connection(
   p_metadata jsonb default '{}'
 )
 returns uuid
-language plpgsql
+language sql
 volatile
 set search_path = ''
 as $$
-declare
-  v_integration marketplace.integrations;
-  v_organization_id uuid;
-  v_connection_id uuid;
-begin
-  select * into v_integration from marketplace.integrations as i where i.slug = p_integration;
-  v_organization_id := marketplace._organization_for(
-    coalesce(p_organization, v_integration.organization_id::text),
-    case when p_is_organizations then array['owner', 'admin'] else array['owner', 'admin', 'member'] end,
-    p_user_id
-  );
-  -- an integration of the platform may be open to everybody
-  if v_integration.id is null or v_integration.organization_id <> v_organization_id and not (
-    v_integration.organization_id = marketplace._default_organization_id()
-    and v_integration.config @> '{"allow_other_organizations": true}'
-  ) then
-    raise exception 'integration % is not one of the organization', coalesce(quote_literal(p_integration), 'null')
-      using errcode = 'MK404', hint = 'select slug from marketplace.integrations lists those of your organizations.';
-  end if;
-  if v_integration.status <> 'active' then
-    raise exception 'integration % is %', quote_literal(p_integration), v_integration.status
-      using errcode = 'MK422', hint = 'Connections are made under active integrations.';
-  end if;
   insert into marketplace.connections as c (organization_id, integration_id, user_id, name, is_shared, metadata)
-  values (
-    v_organization_id, v_integration.id,
+  select
+    o.id, i.id,
     case when not p_is_organizations then p_user_id end,
-    coalesce(nullif(btrim(p_name), ''), v_integration.name),
+    coalesce(nullif(btrim(p_name), ''), i.name),
     p_is_shared or p_is_organizations or p_user_id is null,
     p_metadata
-  )
-  returning c.id into v_connection_id;
-  return v_connection_id;
-end
+  from marketplace.connecting_organization(p_integration, p_organization, p_user_id, p_is_organizations) as o (id)
+  join marketplace.integrations as i on i.slug = p_integration
+  returning c.id
 $$;
 comment on function marketplace.create_connection(text, text, text, uuid, boolean, boolean, jsonb) is
   'Makes a pending connection under an integration for a user who may, or (with p_is_organizations, or without a user) for the organization; returns its id. For Edge Functions only.';
@@ -433,6 +453,7 @@ grant execute on function marketplace.update_connection(uuid, text, boolean) to 
 grant execute on function
   marketplace.oauth_key(),
   marketplace._require_connection(uuid, uuid, uuid, boolean),
+  marketplace.connecting_organization(text, text, uuid, boolean),
   marketplace.create_connection(text, text, text, uuid, boolean, boolean, jsonb),
   marketplace._connection_settings(jsonb, jsonb),
   marketplace._provider_json(text),

@@ -442,14 +442,14 @@ begin
     failed_on = v_today,
     retry_at = v_now + greatest(
       make_interval(secs => least(5 * 2 ^ least(t.failure_count, 20), 900)),
-      make_interval(secs => least(p_retry_after_s, 86400)::float8)
+      case when p_retry_after_s is not null then make_interval(secs => least(p_retry_after_s, 86400)::float8) end
     ),
     refresh_lease_id = null, refresh_lease_until = null
   where t.id = p_grant_id
   returning t.* into v_grant;
   update marketplace.connections as c
   set error_message = left(p_message, 500),
-    status = case when c.expires_at <= v_now then 'error' else c.status end
+    status = case when v_grant.expires_at <= v_now then 'error' else c.status end
   where c.id = v_grant.connection_id;
   return true;
 end

@@ -137,45 +137,51 @@ export interface NewConnection {
 }
 
 /**
- * Makes a pending connection for the subject.
+ * Checks that the subject may connect under the integration, before anything is looked at or tried.
  *
  * @throws MK403, MK404, MK422; AppError `forbidden` (403)
+ */
+export async function requireConnecting(
+  sql: Sql,
+  subject: Subject,
+  wanted: NewConnection,
+): Promise<void> {
+  if (wanted.user_id !== undefined && !subject.isService) {
+    throw new AppError("forbidden", 403, "Only the service key connects on behalf of a user.");
+  }
+  const [found] = await sql<{ id: string }[]>`
+    select marketplace.connecting_organization(
+      ${wanted.integration}, ${wanted.organization ?? subject.organizationId},
+      ${actingUser(subject, wanted)}, ${wanted.is_organizations}
+    ) as id
+  `;
+  if (subject.organizationId && found!.id !== subject.organizationId) {
+    throw new AppError("forbidden", 403, "The API key belongs to another organization.");
+  }
+}
+
+/**
+ * Makes a pending connection for a subject that was checked with {@link requireConnecting}.
+ *
+ * @returns its id
  */
 export async function createConnection(
   sql: Sql,
   subject: Subject,
   wanted: NewConnection,
-  settings: Record<string, string | number>,
 ): Promise<string> {
-  if (wanted.user_id !== undefined && !subject.isService) {
-    throw new AppError(
-      "forbidden",
-      403,
-      "Only the service key connects on behalf of a user.",
-    );
-  }
-  if (subject.organizationId && wanted.organization) {
-    const [own] = await sql`
-      select from marketplace.organizations
-      where id = ${subject.organizationId} and ${wanted.organization} in (slug, id::text)
-    `;
-    if (!own) {
-      throw new AppError(
-        "forbidden",
-        403,
-        "The API key belongs to another organization.",
-      );
-    }
-  }
   const [row] = await sql<{ id: string }[]>`
     select marketplace.create_connection(
       ${wanted.integration}, ${wanted.name ?? null},
-      ${subject.organizationId ?? wanted.organization ?? null},
-      ${subject.user?.userId ?? wanted.user_id ?? null},
-      ${wanted.is_shared}, ${wanted.is_organizations}, ${JSON.stringify(settings)}::text::jsonb
+      ${wanted.organization ?? subject.organizationId}, ${actingUser(subject, wanted)},
+      ${wanted.is_shared}, ${wanted.is_organizations}
     ) as id
   `;
   return row!.id;
+}
+
+function actingUser(subject: Subject, wanted: NewConnection): string | null {
+  return subject.user?.userId ?? wanted.user_id ?? null;
 }
 
 function requireUuid(id: string): void {

@@ -17,6 +17,7 @@ import {
   createConnection,
   type NewConnection,
   readConnection,
+  requireConnecting,
   requireManaged,
   type Subject,
   subjectOf,
@@ -174,7 +175,10 @@ app.post("/connect-links", async (c) => {
   }
   let connectionId = body.connection_id;
   if (connectionId) await requireManaged(sql, subject, connectionId);
-  else connectionId = await createConnection(sql, subject, wanted(body), {});
+  else {
+    await requireConnecting(sql, subject, wanted(body));
+    connectionId = await createConnection(sql, subject, wanted(body));
+  }
   const link = await createLink(sql, subject, connectionId, body);
   return c.json(link, 201);
 });
@@ -204,11 +208,12 @@ app.post("/connections", async (c) => {
   const sql = db();
   const subject = await subjectOf(sql, c.req.raw, "admin");
   const body = await readJson(c.req.raw, NewCredential);
+  await requireConnecting(sql, subject, wanted(body));
   const context = await readIntegration(sql, body.integration);
   const made = await prepare(sql, context, body.type ?? requireType(context), body);
   const id = await sql.begin(async (transaction) => {
     const tx = transaction as unknown as Sql;
-    const connectionId = await createConnection(tx, subject, wanted(body), {});
+    const connectionId = await createConnection(tx, subject, wanted(body));
     await openGrant(tx, connectionId, made);
     return connectionId;
   });
@@ -317,10 +322,11 @@ async function authorizing(sql: Sql, caller: Caller, query: Record<string, strin
   if (id) await requireManaged(sql, subject, id);
   else {
     const integration = asked.integration ?? "";
-    resolveAuth(await readIntegration(sql, integration), "oauth2");
     const isShared = asked.is_shared === "true";
-    const ownership = { is_shared: isShared, is_organizations: false };
-    id = await createConnection(sql, subject, wanted({ ...asked, integration, ...ownership }), {});
+    const named = wanted({ ...asked, integration, is_shared: isShared, is_organizations: false });
+    await requireConnecting(sql, subject, named);
+    resolveAuth(await readIntegration(sql, integration), "oauth2");
+    id = await createConnection(sql, subject, named);
   }
   return {
     context: await readContext(sql, id),

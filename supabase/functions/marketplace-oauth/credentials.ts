@@ -15,6 +15,7 @@ import { integrationSettings, readContext } from "./contexts.ts";
 import {
   checkFields,
   type CredentialInput,
+  type Field,
   fieldsOf,
   isMinted,
   takesClientCredentials,
@@ -61,13 +62,7 @@ export async function prepare(
     );
   }
   const fields = fieldsOf(auth, type, integrationSettings(context));
-  const kept = Object.entries(own).filter(([name]) =>
-    fields.some((field) => field.place === "settings" && field.name === name)
-  );
-  const input = checkFields(fields, {
-    ...given,
-    settings: { ...Object.fromEntries(kept), ...given.settings },
-  });
+  const input = checkFields(fields, withOwn(fields, given, own));
   const settings = { ...context.settings, ...input.settings };
   let tokens: TokenSet | null = null;
   if (isMinted(type)) {
@@ -83,6 +78,14 @@ export async function prepare(
     throw new AppError("credential_refused", 422, tested.message ?? "The credential was refused.");
   }
   return { type, input, tokens, tested };
+}
+
+/** What is given, and where nothing is, what the connection has already. */
+export function withOwn(fields: readonly Field[], given: Given, own: Settings): Given {
+  const kept = Object.entries(own).filter(([name]) =>
+    fields.some((field) => field.place === "settings" && field.name === name)
+  );
+  return { ...given, settings: { ...Object.fromEntries(kept), ...given.settings } };
 }
 
 function asRefusal({ code, message, retryAfterMs }: TokenFailure): AppError {

@@ -13,7 +13,7 @@ import {
 import type { Subject } from "./access.ts";
 import { answerOutcome, formProblems, send } from "./answers.ts";
 import { integrationSettings, readContext } from "./contexts.ts";
-import { type Given, openGrant, prepare } from "./credentials.ts";
+import { type Given, openGrant, prepare, withOwn } from "./credentials.ts";
 import { checkFields, defaultType, fieldsOf } from "./fields.ts";
 import { beginAuthorization, checkRedirect } from "./flow.ts";
 import { connectPage, goOnPage } from "./page.ts";
@@ -133,7 +133,8 @@ async function sendToProvider(
   sql: Sql,
   { token, link, given }: Step,
 ): Promise<Response> {
-  const { settings } = checkFields(wayOf(link).fields, given);
+  const { fields } = wayOf(link);
+  const { settings } = checkFields(fields, withOwn(fields, given, link.connection.metadata));
   await useLink(sql, token);
   await keepSettings(sql, link.connection.id, settings);
   const context = { ...link, settings: { ...link.settings, ...settings } };
@@ -151,7 +152,7 @@ async function keepCredential(
   { token, link, given }: Step,
 ): Promise<Response> {
   const { connection, provider, organization, integration } = link;
-  const made = await prepare(sql, link, wayOf(link).type, given);
+  const made = await prepare(sql, link, wayOf(link).type, given, connection.metadata);
   // Whoever uses the link up is the one whose credential is kept.
   await sql.begin(async (tx) => {
     await useLink(tx as unknown as Sql, token);

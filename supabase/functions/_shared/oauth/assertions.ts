@@ -55,7 +55,7 @@ export async function serviceAccountToken(
     return unusable(integration, "the private key inside the service account key cannot be read");
   }
   return await askForTokens(
-    endpoint,
+    { ...endpoint, isSigned: true },
     [assertion, parsed.private_key],
     async ({ server, client, options }) => {
       const response = await genericTokenEndpointRequest(
@@ -100,6 +100,7 @@ export async function githubAppToken(
   }
   const asApp: Endpoint = {
     ...endpoint,
+    isSigned: true,
     auth: {
       ...auth,
       token_headers: {

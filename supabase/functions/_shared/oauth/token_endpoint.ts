@@ -66,6 +66,8 @@ export interface Endpoint {
   allowPrivate: boolean;
   /** Named in messages. */
   integration: string;
+  /** The request proves itself by a signature: there is no OAuth client. */
+  isSigned?: boolean;
 }
 
 /** The longest a token endpoint may take; the lease of a refresh is twice as long. */
@@ -142,10 +144,13 @@ function prepare(endpoint: Endpoint, seen: { answer?: Record<string, unknown> })
   const { auth, client, settings } = endpoint;
   const tokenUrl = auth.token_url && fillUrl(auth.token_url, settings);
   if (!tokenUrl) throw misconfigured(`${endpoint.integration} has no token_url to ask`);
+  if (!client.client_id && !endpoint.isSigned) {
+    throw misconfigured(`${endpoint.integration} has no OAuth client: store its client_id`);
+  }
   const parameters = new URLSearchParams(auth.token_params ?? {});
   return {
     server: { issuer: new URL(tokenUrl).origin, token_endpoint: tokenUrl },
-    client: { client_id: client.client_id ?? "" },
+    client: { client_id: client.client_id || "none" },
     clientAuth: clientAuthentication(auth, client),
     options: {
       additionalParameters: parameters,
