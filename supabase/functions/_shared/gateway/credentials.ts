@@ -111,35 +111,6 @@ export function requiredValues(auth: Auth): { settings: string[]; secrets: strin
   };
 }
 
-export type Settings =
-  | { ok: true; settings: Record<string, string | number> }
-  | { ok: false; errors: { name: string; message: string }[] };
-
-/**
- * A connection's settings as its way in describes them: defaults filled in, patterns held.
- *
- * @param given by whoever makes the connection; what is not described is left out
- */
-export function readSettings(auth: Auth, given: Readonly<Record<string, unknown>>): Settings {
-  const settings: Record<string, string | number> = {};
-  const errors: { name: string; message: string }[] = [];
-  for (const [name, field] of Object.entries(auth.settings ?? {})) {
-    const value = own(given, name) ?? field.default;
-    if (value === undefined || value === "") {
-      if (field.is_required !== false) errors.push({ name, message: `${field.title} is required` });
-    } else if (typeof value !== "string" && typeof value !== "number") {
-      errors.push({ name, message: `${field.title} must be a text or number` });
-    } else if (field.pattern && !new RegExp(`^(?:${field.pattern})$`).test(String(value))) {
-      errors.push({ name, message: `${field.title} does not look like ${field.pattern}` });
-    } else if (field.type === "integer" && !/^[0-9]{1,15}$/.test(String(value))) {
-      errors.push({ name, message: `${field.title} must be a whole number` });
-    } else {
-      settings[name] = field.type === "integer" ? Number(value) : value;
-    }
-  }
-  return errors.length > 0 ? { ok: false, errors } : { ok: true, settings };
-}
-
 /** Puts the connection's credentials onto a request and into the places its body marks. */
 export function seal(request: BuiltRequest, auth: Auth, values: ConnectionValues): Sealed {
   const headers = { ...request.headers };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { AuthConfig, AuthType } from "./catalogue.ts";
-import { type Auth, authOf, baseUrlOf, readSettings, requiredValues, seal } from "./credentials.ts";
+import { type Auth, authOf, baseUrlOf, requiredValues, seal } from "./credentials.ts";
 import type { BuiltRequest } from "./request.ts";
 
 const request = (changes: Partial<BuiltRequest> = {}): BuiltRequest => ({
@@ -155,28 +155,4 @@ Deno.test("the base URL is the integration's, else the way in's, else the provid
   assert.equal(baseUrlOf(provider, { base_url: "https://b.example" }, null), "https://b.example");
   assert.equal(baseUrlOf(provider, {}), "https://a.example");
   assert.equal(baseUrlOf({ base_url: null }, {}), undefined);
-});
-
-Deno.test("settings get their defaults, hold their patterns and lose what nobody described", () => {
-  const how = auth("basic", {
-    settings: {
-      site: { title: "Site", pattern: "[a-z]+" },
-      database: { title: "Database", default: "main" },
-      uid: { title: "User", type: "integer", is_required: false },
-    },
-  });
-  assert.deepEqual(readSettings(how, { site: "acme", uid: "7", other: "x" }), {
-    ok: true,
-    settings: { site: "acme", database: "main", uid: 7 },
-  });
-  const refused = (given: Record<string, unknown>) => {
-    const result = readSettings(how, given);
-    return result.ok ? [] : result.errors.map(({ message }) => message);
-  };
-  assert.deepEqual(refused({}), ["Site is required"]);
-  assert.deepEqual(refused({ site: "acme.evil", uid: "x" }), [
-    "Site does not look like [a-z]+",
-    "User must be a whole number",
-  ]);
-  assert.deepEqual(refused({ site: ["acme"] }), ["Site must be a text or number"]);
 });
