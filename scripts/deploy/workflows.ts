@@ -16,7 +16,7 @@ export interface N8nTarget {
 }
 
 /** A workflow as n8n's public API shows it. */
-interface LiveWorkflow {
+export interface LiveWorkflow {
   name: string;
   active: boolean;
   isArchived?: boolean;
@@ -75,7 +75,8 @@ function withoutCredentialIds(node: Node): unknown {
   return { ...node, credentials: Object.fromEntries(credentials) };
 }
 
-async function liveWorkflows({ url, apiKey }: N8nTarget): Promise<LiveWorkflow[]> {
+/** Every workflow of an n8n, archived ones too. @throws {Error} when n8n refuses the key */
+export async function liveWorkflows({ url, apiKey }: N8nTarget): Promise<LiveWorkflow[]> {
   const all: LiveWorkflow[] = [];
   let cursor = "";
   do {
