@@ -11,6 +11,7 @@ create table marketplace.providers (
   auth_config jsonb not null default '{}' check (jsonb_typeof(auth_config) = 'object'),
   request_headers jsonb not null default '{}' check (jsonb_typeof(request_headers) = 'object'),
   rate_limit jsonb not null default '{}' check (jsonb_typeof(rate_limit) = 'object'),
+  response_errors jsonb not null default '{}' check (jsonb_typeof(response_errors) = 'object'),
   health_action text, -- null: nothing to ask
   webhook_config jsonb not null default '{}' check (jsonb_typeof(webhook_config) = 'object'),
   secret_env text check (secret_env ~ '^[A-Z][A-Z0-9_]*$'),
@@ -26,6 +27,8 @@ comment on column marketplace.providers.auth_config is
 comment on column marketplace.providers.request_headers is 'Headers of every request, such as an API version. Never a credential.';
 comment on column marketplace.providers.rate_limit is
   'Where the provider says what is left: limit_header, remaining_header, reset_header, reset_format (epoch_s, epoch_ms, delta_s, iso), retry_after_header; and a default quota {limit, window_seconds}.';
+comment on column marketplace.providers.response_errors is
+  'How a failure looks in an answer of status 2xx: pointer, success, code, message, rate_limited, unauthorized. Empty: statuses tell.';
 comment on column marketplace.providers.health_action is 'Action that proves a credential works; run when a connection is made.';
 comment on column marketplace.providers.webhook_config is
   'How deliveries are verified and normalised, as data; see the marketplace-webhook function''s README.';
@@ -40,7 +43,7 @@ create table marketplace.actions (
   slug text not null check (slug ~ '^[A-Za-z][A-Za-z0-9_.-]*$'),
   name text not null check (name <> ''),
   description text not null default '',
-  method text not null check (method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE')),
+  method text not null check (method in ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE')),
   path text not null check (path ~ '^/'),
   request_schema jsonb not null default '{"type": "object"}' check (jsonb_typeof(request_schema) = 'object'),
   query_parameters text[] not null default '{}',

@@ -1,17 +1,6 @@
 -- How providers and actions get into the catalogue. The files that follow fill it with the same two
 -- functions that anybody may use at run time; each file may be run again.
 
-alter table marketplace.providers
-  add column if not exists response_errors jsonb not null default '{}' check (jsonb_typeof(response_errors) = 'object');
-comment on column marketplace.providers.response_errors is
-  'How a failure looks in an answer of status 2xx: pointer, success, code, message, rate_limited, unauthorized. Empty: statuses tell.';
-
--- Object storage is asked with HEAD.
-alter table marketplace.actions drop constraint if exists actions_method_check;
-alter table marketplace.actions add constraint actions_method_check
-  check (method in ('GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE')) not valid;
-alter table marketplace.actions validate constraint actions_method_check;
-
 create or replace function marketplace._require_object(p_value jsonb, p_what text)
 returns void
 language plpgsql

@@ -36,6 +36,7 @@ create index connections_pending_idx on marketplace.connections (created_at) whe
 create trigger connections_touch before update on marketplace.connections
   for each row execute function marketplace._touch_updated_at();
 
+-- squawk-ignore adding-foreign-key-constraint, constraint-missing-not-valid
 alter table marketplace.oauth_tokens add constraint oauth_tokens_connection_id_fkey
   foreign key (connection_id) references marketplace.connections (id) on delete cascade;
 

@@ -52,9 +52,7 @@ export interface Problem {
 
 /** `validation_failed` (422): every problem named, in the message and in `details`. */
 export function validationFailed(problems: readonly Problem[]): AppError {
-  const text = problems.map(({ pointer, message }) =>
-    `${pointer || "/"}: ${message}`
-  ).join("; ");
+  const text = problems.map(({ pointer, message }) => `${pointer || "/"}: ${message}`).join("; ");
   return new AppError("validation_failed", 422, text, {
     details: problems as unknown as Record<string, unknown>,
   });

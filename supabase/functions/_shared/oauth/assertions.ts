@@ -134,10 +134,10 @@ function parseKey(text: string | undefined): z.infer<typeof ServiceAccountKey> |
 }
 
 /** GitHub's PEM files are PKCS #1, Google's PKCS #8. */
-async function readPrivateKey(pem: string): Promise<CryptoKey> {
+function readPrivateKey(pem: string): ReturnType<typeof importPKCS8> {
   const normal = createPrivateKey(pem.replaceAll("\\n", "\n").trim())
     .export({ type: "pkcs8", format: "pem" });
-  return await importPKCS8(String(normal), "RS256");
+  return importPKCS8(String(normal), "RS256");
 }
 
 function unusable(integration: string, why: string): TokenResult {
