@@ -44,6 +44,7 @@ export async function prepareMirror({ sql, env, sandbox }: Stage): Promise<void>
   const integrations = [
     ["github-actions", "GitHub Actions", "github", "automation", {
       api_base: need(env, "SANDBOX_GITHUB_URL"),
+      allow_private_network: true,
     }],
     ["google-drive", "Google Drive", "google_drive", "storage", {
       api_base: `${need(env, "SANDBOX_GOOGLE_URL")}/drive/v3`,
@@ -53,6 +54,7 @@ export async function prepareMirror({ sql, env, sandbox }: Stage): Promise<void>
     ["artifact-archive", "Artifact archive", "aws_s3", "storage", {
       api_base: need(env, "SANDBOX_S3_URL"),
       endpoint: need(env, "SANDBOX_S3_URL"),
+      allow_private_network: true,
       region: need(env, "SANDBOX_S3_REGION"),
       bucket: BUCKET,
       force_path_style: true,
@@ -60,6 +62,7 @@ export async function prepareMirror({ sql, env, sandbox }: Stage): Promise<void>
     }],
     ["slack", "Slack", "slack", "communication", {
       api_base: need(env, "SANDBOX_SLACK_URL"),
+      allow_private_network: true,
       channel: CHANNEL,
     }],
   ] as const;

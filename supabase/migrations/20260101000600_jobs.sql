@@ -173,43 +173,69 @@ create table marketplace.api_quotas (
   id uuid primary key default marketplace.uuid_v7(),
   organization_id uuid not null references marketplace.organizations (id),
   integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  connection_id uuid, -- null: the integration's own credential, or all of its connections together
   name text not null check (name <> ''),
   limit_count bigint not null check (limit_count > 0),
   used_count bigint not null default 0 check (used_count >= 0),
+  reserved_count bigint not null default 0 check (reserved_count >= 0),
+  observed_count bigint not null default 0 check (observed_count >= 0),
+  is_observed boolean not null default false,
   window_started_at timestamptz not null default now(),
   resets_at timestamptz not null,
   updated_at timestamptz not null default now(),
-  unique (integration_id, name),
+  constraint api_quotas_integration_id_connection_id_name_key unique nulls not distinct (integration_id, connection_id, name),
   constraint api_quotas_window_check check (resets_at >= window_started_at)
-);
+) with (fillfactor = 70);
 comment on table marketplace.api_quotas is
-  'How much of a provider''s rate limit is spent in the running window. Written by observe_quota from the provider''s answers; members of its organization read it.';
+  'How much of a provider''s rate limit is spent in the running window. Reserved by begin_execution before a call, corrected by finish_execution and observe_quota from the provider''s answers; members of its organization read it.';
+comment on column marketplace.api_quotas.reserved_count is 'For calls under way; an answer turns it into use, or gives it back.';
+comment on column marketplace.api_quotas.observed_count is
+  'The highest use that the provider has told in this window: an answer that tells less has been overtaken on its way.';
+comment on column marketplace.api_quotas.is_observed is 'The provider told its limit: what the catalogue assumes does not replace it.';
 create index api_quotas_organization_id_idx on marketplace.api_quotas (organization_id);
+create index api_quotas_connection_id_idx on marketplace.api_quotas (connection_id);
 
 create table marketplace.execution_logs (
   id uuid not null default marketplace.uuid_v7(),
   created_at timestamptz not null default now(),
   organization_id uuid not null,
-  integration_id uuid not null,
-  job_id uuid, -- null: called by a user or a key, not for a job
+  integration_id uuid, -- null: the caller named none that it may use
+  connection_id uuid, -- null: with the integration's own credential, or none was found
+  caller text not null default 'service' check (caller in ('user', 'api_key', 'job', 'service')),
+  user_id uuid, -- null: not called by a user
+  api_key_id uuid, -- null: not called with an API key
+  job_id uuid, -- null: not called for a job
   correlation_id uuid not null,
   action text not null,
-  outcome text not null check (outcome in ('succeeded', 'failed')),
+  idempotency_key text, -- null: the caller sent none
+  outcome text not null check (outcome in ('running', 'succeeded', 'failed')),
   status_code int, -- null: the provider did not answer
-  duration_ms numeric not null check (duration_ms >= 0),
+  attempt_count int not null default 0 check (attempt_count >= 0),
+  duration_ms numeric check (duration_ms >= 0), -- null: still running
+  request jsonb, -- null: refused before there was one
+  response jsonb, -- null: the provider did not answer
   error_code text, -- null: it went well
   error_message text, -- null: it went well
   primary key (id, created_at),
-  constraint execution_logs_failed_has_reason_check check ((outcome = 'failed') = (error_code is not null))
+  constraint execution_logs_failed_has_reason_check check ((outcome = 'failed') = (error_code is not null)),
+  constraint execution_logs_finished_check check ((outcome = 'running') = (duration_ms is null)),
+  constraint execution_logs_caller_is_named_check check (
+    (caller = 'user') = (user_id is not null) and (caller = 'api_key') = (api_key_id is not null)
+    and (caller = 'job') = (job_id is not null)
+  )
 ) partition by range (created_at);
 comment on table marketplace.execution_logs is
-  'Every action run at a provider, partitioned by day: which, for whom, how it went. Written by log_execution; members of its organization read it.';
+  'Every action that somebody asked for, partitioned by day: who, what, where, when, and how it went. Begun by begin_execution, ended by finish_execution; members read theirs, owners and admins all of the organization.';
+comment on column marketplace.execution_logs.attempt_count is 'Requests that went to the provider: 0 when it was refused before.';
+comment on column marketplace.execution_logs.request is 'Method, URL and parameters; credentials and sensitive places taken out, capped.';
+comment on column marketplace.execution_logs.response is 'The result, or what the provider refused with; sensitive places taken out, capped.';
 create table marketplace.execution_logs_default partition of marketplace.execution_logs default;
 comment on table marketplace.execution_logs_default is
   'Catches executions of days without a partition; maintenance moves them. No policy: read through the parent.';
 alter table marketplace.execution_logs_default enable row level security;
 create index execution_logs_organization_id_idx on marketplace.execution_logs (organization_id, created_at desc);
 create index execution_logs_correlation_id_idx on marketplace.execution_logs (correlation_id);
+create index execution_logs_running_idx on marketplace.execution_logs (created_at) where outcome = 'running';
 
 -- Who may -------------------------------------------------------------------------------------
 

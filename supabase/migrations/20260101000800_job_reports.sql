@@ -354,6 +354,49 @@ $$;
 comment on function marketplace.forget_destination_folder(uuid, text) is
   'Forgets a folder that is gone at the destination, and those below it, so that they are made anew.';
 
+create function marketplace._note_quota(
+  p_organization_id uuid,
+  p_integration_id uuid,
+  p_connection_id uuid,
+  p_name text,
+  p_limit bigint,
+  p_remaining bigint,
+  p_resets_at timestamptz
+)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  insert into marketplace.api_quotas as q
+    (organization_id, integration_id, connection_id, name, limit_count, used_count, observed_count, is_observed, resets_at)
+  select
+    p_organization_id, p_integration_id, p_connection_id, p_name, p_limit,
+    greatest(p_limit - p_remaining, 0), greatest(p_limit - p_remaining, 0), true, coalesce(p_resets_at, now() + interval '1 minute')
+  where p_limit > 0 and p_remaining >= 0 and (p_resets_at is null or p_resets_at > now())
+  on conflict (integration_id, connection_id, name) do update
+    set limit_count = excluded.limit_count,
+      is_observed = true,
+      used_count = excluded.used_count,
+      observed_count = excluded.observed_count,
+      -- a window that the provider began anew; what is reserved in the former one is settled there
+      window_started_at = case when p_resets_at > q.resets_at + interval '2 seconds' and q.observed_count > 0
+        then now() else q.window_started_at end,
+      reserved_count = case when p_resets_at > q.resets_at + interval '2 seconds' and q.observed_count > 0
+        then 0 else q.reserved_count end,
+      resets_at = case when p_resets_at is not null then excluded.resets_at else greatest(q.resets_at, now()) end,
+      updated_at = now()
+    where case
+      when p_resets_at is null then true -- a bucket that fills all the time: the latest word counts
+      when q.observed_count = 0 or q.resets_at <= now() then true
+      -- answers can arrive out of order: within a window the highest use is the latest
+      when abs(extract(epoch from p_resets_at - q.resets_at)) <= 2 then excluded.observed_count > q.observed_count
+      else p_resets_at > q.resets_at
+    end
+$$;
+comment on function marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz) is
+  'Takes over what a provider said of a limit, unless a later answer has said more already. Resets null: it does not say when.';
+
 create function marketplace.observe_quota(
   p_integration_id uuid,
   p_name text,
@@ -366,41 +409,12 @@ language sql
 volatile
 set search_path = ''
 as $$
-  insert into marketplace.api_quotas as q (organization_id, integration_id, name, limit_count, used_count, resets_at)
-  select i.organization_id, i.id, p_name, p_limit, greatest(p_limit - p_remaining, 0), greatest(p_resets_at, now())
+  select marketplace._note_quota(i.organization_id, i.id, null, p_name, p_limit, p_remaining, p_resets_at)
   from marketplace.integrations as i
-  where i.id = p_integration_id and p_limit > 0 and p_remaining >= 0
-  on conflict (integration_id, name) do update
-    set limit_count = excluded.limit_count,
-      -- answers of one window can arrive out of order: the highest use is the latest
-      used_count = case when q.resets_at = excluded.resets_at then greatest(q.used_count, excluded.used_count) else excluded.used_count end,
-      window_started_at = case when q.resets_at = excluded.resets_at then q.window_started_at else now() end,
-      resets_at = excluded.resets_at,
-      updated_at = now()
+  where i.id = p_integration_id
 $$;
 comment on function marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz) is
-  'Notes what a provider''s rate-limit headers said: limit, remaining, and when the window resets.';
-
-create function marketplace.log_execution(p_execution jsonb)
-returns uuid
-language sql
-volatile
-set search_path = ''
-as $$
-  insert into marketplace.execution_logs (
-    organization_id, integration_id, job_id, correlation_id, action, outcome, status_code, duration_ms, error_code, error_message
-  )
-  select
-    j.organization_id, e.integration_id, j.id, j.correlation_id, e.action, e.outcome, e.status_code, e.duration_ms,
-    case when e.outcome = 'failed' then coalesce(e.error_code, 'failed') end, left(e.error, 2000)
-  from jsonb_to_record(p_execution) as e (
-    job_id uuid, integration_id uuid, action text, outcome text, status_code int, duration_ms numeric, error_code text, error text
-  )
-  join marketplace.sync_jobs as j on j.id = e.job_id
-  returning id
-$$;
-comment on function marketplace.log_execution(jsonb) is
-  'Records an action run for a job: {job_id, integration_id, action, outcome, status_code, duration_ms, error_code, error}. Returns its id.';
+  'Notes what a provider''s rate-limit headers said to an integration''s own credential: limit, remaining, and when the window resets.';
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
@@ -413,6 +427,6 @@ grant execute on function
   marketplace.fail_job(uuid, uuid, text, text, boolean),
   marketplace.destination_folder(uuid, text, text),
   marketplace.forget_destination_folder(uuid, text),
-  marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz),
-  marketplace.log_execution(jsonb)
+  marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz),
+  marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz)
 to service_role;

@@ -49,15 +49,15 @@ comment on view marketplace.v_recent_syncs is 'Artifact syncs, latest first: wha
 create view marketplace.v_quota_status
 with (security_invoker = true) as
 select
-  i.slug as integration, i.provider, q.name as quota, q.limit_count,
+  i.slug as integration, i.provider, q.connection_id, q.name as quota, q.limit_count,
   case when q.resets_at > now() then q.used_count else 0 end as used_count,
   q.limit_count - case when q.resets_at > now() then least(q.used_count, q.limit_count) else 0 end as remaining_count,
   round(100.0 * case when q.resets_at > now() then q.used_count else 0 end / q.limit_count, 1) as usage_percent,
   q.resets_at, q.updated_at, q.organization_id
 from marketplace.api_quotas as q
 join marketplace.integrations as i on i.id = q.integration_id
-order by 7 desc, i.slug;
-comment on view marketplace.v_quota_status is 'How much of each provider''s rate limit is spent in the running window.';
+order by 8 desc, i.slug;
+comment on view marketplace.v_quota_status is 'How much of each provider''s rate limit is spent in the running window, by integration and connection.';
 
 create view marketplace.v_job_queue
 with (security_invoker = true) as
@@ -134,12 +134,13 @@ comment on view marketplace.v_latency is
 create view marketplace.v_recent_executions
 with (security_invoker = true) as
 select
-  x.id, x.created_at, i.slug as integration, x.action, x.outcome, x.status_code, x.duration_ms,
-  x.error_code, x.error_message, x.job_id, x.correlation_id, x.organization_id
+  x.id, x.created_at, i.slug as integration, x.connection_id, x.action, x.caller, x.user_id, x.api_key_id, x.job_id,
+  x.outcome, x.status_code, x.attempt_count, x.duration_ms, x.error_code, x.error_message, x.request, x.response,
+  x.correlation_id, x.organization_id
 from marketplace.execution_logs as x
-join marketplace.integrations as i on i.id = x.integration_id
+left join marketplace.integrations as i on i.id = x.integration_id
 order by x.created_at desc;
-comment on view marketplace.v_recent_executions is 'Actions run at providers, latest first.';
+comment on view marketplace.v_recent_executions is 'Actions run at providers, latest first: who, what, where, when, and how it went.';
 
 -- The story of one correlation id ------------------------------------------------------------
 
@@ -222,6 +223,7 @@ as $$
     select x.created_at, 7,
       case
         when x.outcome = 'failed' then 'execution_failed'
+        when x.outcome = 'running' then 'executing'
         when x.integration_id = job.notify_integration_id then 'notified'
         else 'executed'
       end,
@@ -231,7 +233,7 @@ as $$
       )),
       x.duration_ms
     from marketplace.execution_logs as x
-    join marketplace.integrations as i on i.id = x.integration_id
+    left join marketplace.integrations as i on i.id = x.integration_id
     left join job on job.id = x.job_id
     where x.correlation_id = p_correlation_id
     union all

@@ -7,6 +7,7 @@
  */
 import { AppError } from "./errors.ts";
 import { describeFetchFailure } from "./fetch_failure.ts";
+import { refusePrivate } from "./net/addresses.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 
 /** Who is called, for error codes such as `source_unauthorized`. */
@@ -40,6 +41,8 @@ export interface ProviderCall {
   maxBytes?: number;
   /** Told what the answer's rate-limit headers say. */
   onRateLimit?: (limit: RateLimit) => void;
+  /** The integration's `allow_private_network`; without it a private address is refused. */
+  allowPrivate?: boolean;
 }
 
 /** An answer, read to its end. */
@@ -60,8 +63,8 @@ const MAX_REDIRECTS = 3;
  * Calls a provider.
  *
  * @throws AppError `<role>_unauthorized` `_forbidden` `_not_found` `_rejected` `_redirected`
- *   `_invalid_response` (502), `_rate_limited` `_unavailable` (503, retryable); details hold the
- *   provider's status
+ *   `_invalid_response` (502), `_rate_limited` `_unavailable` (503, retryable), whose details hold
+ *   the provider's status; `address_refused` (422)
  */
 export async function callProvider(call: ProviderCall): Promise<ProviderAnswer> {
   const method = call.method ?? "GET";
@@ -128,6 +131,7 @@ async function attemptCall(call: ProviderCall, method: string): Promise<Provider
   for (let hop = 0;; hop++) {
     let answer: ProviderAnswer;
     try {
+      if (!call.allowPrivate) await refusePrivate(url.href);
       const response = await fetch(url, {
         method,
         headers: { "user-agent": "marketplace", ...call.headers },

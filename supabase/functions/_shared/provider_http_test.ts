@@ -40,7 +40,18 @@ const call = (url: string, over: Partial<ProviderCall> = {}): ProviderCall => ({
   integration: "acme",
   url,
   headers: { authorization: "Bearer s3cret" },
+  allowPrivate: true,
   ...over,
+});
+
+Deno.test("a private address is not asked unless the integration allows it", async () => {
+  await withServers(() => new Response("inside"), async (url, seen) => {
+    await assert.rejects(callProvider(call(url, { allowPrivate: false })), {
+      code: "address_refused",
+      status: 422,
+    });
+    assert.equal(seen.here.length, 0);
+  });
 });
 
 Deno.test("a redirect on the same origin is followed, to another one the credential never goes", async () => {

@@ -1,186 +1,223 @@
 /**
- * marketplace-execute: runs a catalogue action of one of the job's integrations, with a credential
- * that the caller never sees.
+ * marketplace-execute: runs a catalogue action at its provider, with a credential that the caller
+ * never sees.
+ *
+ * Callers are signed-in users, API keys, workflows with a job token, and the platform itself.
  */
+import type { Context } from "hono";
+import { cors } from "hono/cors";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { z } from "zod";
 import { waitUntil } from "../_shared/background.ts";
-import { db, type Sql, toJsonText } from "../_shared/db.ts";
+import { identify } from "../_shared/caller.ts";
+import { db } from "../_shared/db.ts";
 import { AppError, toAppError } from "../_shared/errors.ts";
 import {
+  type ContentAnswer,
+  errorAnswer,
+  execute,
+  ExecuteRequest,
+  type JsonAnswer,
+  startExecution,
+} from "../_shared/execution/execute.ts";
+import type { SentFile } from "../_shared/execution/files.ts";
+import { readExecution } from "../_shared/execution/store.ts";
+import type { CallerProof } from "../_shared/execution/types.ts";
+import {
   adoptCorrelation,
-  bearerToken,
+  type AppEnv,
   createApp,
   methodNotAllowed,
   readJson,
 } from "../_shared/http.ts";
-import { type JobContext, type JobIntegration, withCredentials } from "../_shared/jobs/context.ts";
-import { callProvider, parseAnswer, type ProviderCall } from "../_shared/provider_http.ts";
-import { withToken } from "../_shared/transfer/access_token.ts";
-import type { Integration } from "../_shared/transfer/types.ts";
-import { type Action, buildRequest, validateParameters } from "./action.ts";
 
-/** Body of `POST /marketplace-execute`. */
-const ExecuteRequest = z.object({
-  /** Slug of an integration of the job's rule. */
-  integration: z.string().min(1),
-  /** Slug of an action of its provider. */
-  action: z.string().min(1),
-  parameters: z.record(z.string(), z.unknown()).default({}),
-});
+/** Files may stand in the JSON, in base64. */
+const MAX_REQUEST = 48 * 1024 * 1024;
+const MAX_BATCH = 100;
+/** Executions of a batch that run side by side. */
+const BATCH_WIDTH = 8;
+
+const Batch = z.union([
+  z.array(z.unknown()).min(1).max(MAX_BATCH),
+  z.strictObject({ requests: z.array(z.unknown()).min(1).max(MAX_BATCH) }),
+]);
 
 /** The function's Hono app, mounted at /marketplace-execute. */
 export const app = createApp("marketplace-execute");
 
-app.post("/", async (c) => {
-  const sql = db();
-  const context = await authorizeToken(sql, bearerToken(c.req.raw));
-  const { correlation_id } = context.job;
-  adoptCorrelation(c, correlation_id);
-  const request = await readJson(c.req.raw, ExecuteRequest, { maxBytes: 1024 * 1024 });
-  const integrationRow = findIntegration(context, request.integration);
-  const action = await findAction(sql, integrationRow.provider, request.action);
-  const parameters = validateParameters(action, request.parameters);
-  const integration = await withCredentials(sql, integrationRow);
+// Browsers may call, too: what authorizes is a header that no other site can send.
+app.use(
+  "*",
+  cors({
+    origin: "*",
+    allowMethods: ["GET", "POST"],
+    allowHeaders: [
+      "authorization",
+      "apikey",
+      "content-type",
+      "idempotency-key",
+      "prefer",
+      "traceparent",
+      "x-client-info",
+      "x-correlation-id",
+      "x-execute-request",
+    ],
+    exposeHeaders: [
+      "content-disposition",
+      "idempotent-replayed",
+      "location",
+      "retry-after",
+      "x-correlation-id",
+      "x-execution-id",
+      "x-provider-status",
+    ],
+    maxAge: 86_400,
+  }),
+);
 
-  const started = performance.now();
-  const log = (result: { status_code?: unknown; error?: AppError }) =>
-    logExecution(sql, {
-      job_id: context.job.id,
-      integration_id: integration.id,
-      action: action.slug,
-      outcome: result.error ? "failed" : "succeeded",
-      status_code: result.status_code ?? result.error?.details?.provider_status ?? null,
-      duration_ms: Math.round(performance.now() - started),
-      error_code: result.error?.code ?? null,
-      error: result.error?.message ?? null,
+for (const path of ["/", "/api/v2/execute"]) {
+  app.post(path, async (c) => {
+    const caller = await proofOf(c.req.raw);
+    const { request, sent } = await readRequest(c.req.raw);
+    const input = { request, caller, correlationId: c.get("correlationId"), sent };
+    if (!prefersAsync(c.req.raw)) return respond(c, await execute(db(), input));
+
+    if (sent) throw invalid("Bytes in the body cannot wait: leave out Prefer: respond-async.");
+    const start = await startExecution(db(), input, { isAsync: true });
+    if (start.kind === "answered") return respond(c, start.answer);
+    waitUntil(start.run());
+    const { execution_id, correlation_id } = start.begun;
+    adoptCorrelation(c, correlation_id);
+    c.header("location", `/marketplace-execute/executions/${execution_id}`);
+    c.header("preference-applied", "respond-async");
+    return c.json({ execution_id, status: "running", correlation_id }, 202);
+  });
+  app.all(path, methodNotAllowed("POST"));
+
+  app.post(path === "/" ? "/batch" : `${path}/batch`, async (c) => {
+    const caller = await proofOf(c.req.raw);
+    const body = await readJson(c.req.raw, Batch, { maxBytes: MAX_REQUEST });
+    const items = Array.isArray(body) ? body : body.requests;
+    const answers = new Array<JsonAnswer>(items.length);
+    let next = 0;
+    const work = async () => {
+      for (let index = next++; index < items.length; index = next++) {
+        answers[index] = await executeOne(items[index], caller, c.get("correlationId"));
+      }
+    };
+    await Promise.all(Array.from({ length: BATCH_WIDTH }, work));
+    return c.json({
+      results: answers.map(({ status, body }) => ({ http_status: status, ...body })),
+      correlation_id: c.get("correlationId"),
     });
-  try {
-    const { status, result } = await run(action, integration, parameters);
-    log({ status_code: status });
-    return c.json({ ok: true, status, result, correlation_id });
-  } catch (thrown) {
-    const error = asProviderError(toAppError(thrown));
-    log({ error });
-    throw error;
-  }
+  });
+}
+app.all("/batch", methodNotAllowed("POST"));
+
+app.get("/executions/:id{[0-9a-fA-F-]{36}}", async (c) => {
+  const caller = await proofOf(c.req.raw);
+  const { answer, ...state } = await readExecution(db(), c.req.param("id"), caller);
+  adoptCorrelation(c, state.correlation_id);
+  if (state.status === "running") c.header("retry-after", "1");
+  return c.json({ ...state, ...(state.http_status === null ? {} : { response: answer }) });
 });
-app.all("/", methodNotAllowed("POST"));
 
-/**
- * The job whose token this is.
- *
- * @throws AppError `invalid_token` (401)
- */
-async function authorizeToken(sql: Sql, token: string): Promise<JobContext> {
-  // Only running jobs are looked through: a token dies with its attempt.
-  const [row] = await sql<{ context: JobContext }[]>`
-    select marketplace.authorize_job(j.id, ${token}) as context
-    from marketplace.sync_jobs as j
-    where j.status = 'running' and j.token_hash = sha256(convert_to(${token}, 'UTF8'))
-  `;
-  if (row) return row.context;
-  throw new AppError(
-    "invalid_token",
-    401,
-    "The token belongs to no running job: an attempt that ended, or lost its lease, has none.",
-  );
-}
-
-/** @throws AppError `integration_not_allowed` (403) */
-function findIntegration(context: JobContext, slug: string): JobIntegration {
-  const own = [context.source, context.destination, context.notify].filter((i) => i !== null);
-  const found = own.find((integration) => integration.slug === slug);
-  if (found) return found;
-  throw new AppError(
-    "integration_not_allowed",
-    403,
-    `The job's rule does not name integration ${slug}; its own are ${
-      own.map((i) => i.slug).join(", ")
-    }.`,
-  );
-}
-
-/** @throws AppError `action_not_found` (404) */
-async function findAction(sql: Sql, provider: string, slug: string): Promise<Action> {
-  const [action] = await sql<Action[]>`
-    select provider_slug, slug, method, path, request_schema, query_parameters, header_parameters,
-      body_type, response_type, request_transform, response_transform, handler, is_read_only,
-      is_idempotent, timeout_ms
-    from marketplace.actions
-    where provider_slug = ${provider} and slug = ${slug}
-  `;
-  if (action) return action;
-  throw new AppError(
-    "action_not_found",
-    404,
-    `Provider ${provider} has no action ${slug}: select slug from marketplace.actions lists them.`,
-  );
-}
-
-async function run(
-  action: Action,
-  integration: Integration,
-  parameters: Record<string, unknown>,
-): Promise<{ status: number; result: unknown }> {
-  const request = buildRequest(action, integration, parameters);
-  const call: ProviderCall = {
-    role: "provider",
-    integration: integration.slug,
-    ...request,
-    isIdempotent: action.is_idempotent || action.is_read_only,
-    timeoutMs: action.timeout_ms,
-    ...(integration.onRateLimit ? { onRateLimit: integration.onRateLimit } : {}),
-  };
-  const answer = await withToken(integration, "provider", (token) =>
-    callProvider({
-      ...call,
-      headers: { ...request.headers, authorization: `Bearer ${token}` },
-    }));
-  if (action.response_type === "none" || answer.text === "") {
-    return { status: answer.status, result: null };
+async function executeOne(
+  item: unknown,
+  caller: CallerProof,
+  correlationId: string,
+): Promise<JsonAnswer> {
+  try {
+    const request = ExecuteRequest.parse(item);
+    // Bytes come in base64: there is one answer for all.
+    return await execute(db(), { request, caller, correlationId, isJsonOnly: true }) as JsonAnswer;
+  } catch (thrown) {
+    return errorAnswer(toAppError(thrown), correlationId, undefined);
   }
-  const result = action.response_type === "text" ? answer.text : parseAnswer(call, answer);
-  refuseSlackError(integration, answer.status, result);
-  return { status: answer.status, result };
+}
+
+function respond(c: Context<AppEnv>, answer: JsonAnswer | ContentAnswer): Response {
+  adoptCorrelation(c, answer.correlationId);
+  if (answer.executionId) c.header("x-execution-id", answer.executionId);
+  if (answer.kind === "json") {
+    if (answer.isReplay) c.header("idempotent-replayed", "true");
+    if (answer.retryAfterSeconds !== undefined) {
+      c.header("retry-after", String(Math.max(1, Math.ceil(answer.retryAfterSeconds))));
+    }
+    return c.json(answer.body, answer.status as ContentfulStatusCode);
+  }
+  const { content } = answer;
+  c.header("content-type", content.content_type);
+  if (content.size_bytes !== null) c.header("content-length", String(content.size_bytes));
+  // Whatever it is, it is no page of this origin.
+  const filename = content.filename
+    ? `; filename*=UTF-8''${encodeURIComponent(content.filename)}`
+    : "";
+  c.header("content-disposition", `attachment${filename}`);
+  c.header("x-content-type-options", "nosniff");
+  c.header("x-provider-status", String(answer.status));
+  return c.body(content.body);
+}
+
+/** @throws AppError `missing_token` `invalid_token` (401) */
+async function proofOf(request: Request): Promise<CallerProof> {
+  const caller = await identify(request);
+  switch (caller.kind) {
+    case "user":
+      return { kind: "user", claims: caller.claims };
+    case "connect_link":
+      throw new AppError("invalid_token", 401, "A connect link runs no actions.");
+    default:
+      return caller;
+  }
 }
 
 /**
- * Slack answers 200 to what it refuses.
- * @see https://docs.slack.dev/apis/web-api/#responses
+ * The request: the body, or, when the body is a file's bytes, the header `x-execute-request`.
+ *
+ * @throws AppError `invalid_json` (400), `payload_too_large` (413); ZodError → 422
  */
-function refuseSlackError(integration: Integration, status: number, result: unknown): void {
-  if (integration.provider !== "slack") return;
-  const { ok, error } = (result ?? {}) as { ok?: unknown; error?: unknown };
-  if (ok !== false) return;
-  const said = typeof error === "string" ? error : "unknown_error";
-  const retryable = /^(internal_error|fatal_error|service_unavailable|ratelimited|request_timeout)$/
-    .test(said);
-  throw new AppError("provider_error", 502, `${integration.slug} refused: ${said}.`, {
-    retryable,
-    details: {
-      integration: integration.slug,
-      provider_status: status,
-      provider_error: said,
-      retryable,
-    },
-  });
+async function readRequest(
+  raw: Request,
+): Promise<{ request: ExecuteRequest; sent: SentFile | undefined }> {
+  const key = raw.headers.get("idempotency-key") ?? undefined;
+  const described = raw.headers.get("x-execute-request");
+  if (described === null) {
+    const request = await readJson(raw, ExecuteRequest, { maxBytes: MAX_REQUEST });
+    return { request: withKey(request, key), sent: undefined };
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(described);
+  } catch {
+    throw new AppError("invalid_json", 400, "The header x-execute-request is not valid JSON.");
+  }
+  const length = raw.headers.get("content-length");
+  return {
+    request: withKey(ExecuteRequest.parse(value), key),
+    sent: raw.body
+      ? {
+        body: raw.body,
+        content_type: raw.headers.get("content-type"),
+        size: length === null ? null : Number(length),
+      }
+      : undefined,
+  };
 }
 
-/** Whatever the provider answered is one code; the details say which status it had. */
-function asProviderError(error: AppError): AppError {
-  if (error.code === "provider_error" || error.details?.provider_status === undefined) return error;
-  return new AppError("provider_error", 502, error.message, {
-    cause: error,
-    details: { ...error.details, reason: error.code },
-    retryable: error.retryable,
-    ...(error.retryAfterSeconds === undefined
-      ? {}
-      : { retryAfterSeconds: error.retryAfterSeconds }),
-  });
+function withKey(request: ExecuteRequest, key: string | undefined): ExecuteRequest {
+  if (key === undefined || request.idempotency_key !== undefined) return request;
+  if (key.length === 0 || key.length > 255) {
+    throw invalid("The idempotency key has 1 to 255 characters.");
+  }
+  return { ...request, idempotency_key: key };
 }
 
-function logExecution(sql: Sql, execution: Record<string, unknown>): void {
-  waitUntil((async () => {
-    await sql`select marketplace.log_execution(${toJsonText(execution)}::text::jsonb)`;
-  })());
+/** @see https://www.rfc-editor.org/rfc/rfc7240#section-4.1 */
+function prefersAsync(request: Request): boolean {
+  return /(^|,)\s*respond-async\s*(;|,|$)/i.test(request.headers.get("prefer") ?? "");
+}
+
+function invalid(message: string): AppError {
+  return new AppError("invalid_request", 422, message);
 }

@@ -506,7 +506,7 @@ Deno.test("execute refuses what is not the job's, not in the catalogue, or not i
     await code({ ...say, integration: lane.notifySlug, parameters: { text: "x" } }),
     [
       422,
-      "parameters_invalid",
+      "validation_failed",
     ],
   );
   assert.deepEqual(await code({}), [422, "invalid_request"]);

@@ -39,7 +39,7 @@ export async function makeTransferLane(
   const bucket = `b-${crypto.randomUUID()}`;
   const google = stackEnv("SANDBOX_GOOGLE_URL");
   await register(sql, lane.integrationSlug, "github", {
-    config: { api_base: stackEnv("SANDBOX_GITHUB_URL") },
+    config: { api_base: stackEnv("SANDBOX_GITHUB_URL"), allow_private_network: true },
     secrets: { api_token: "sandbox-github-token" },
   });
   const destinationSlug = `${lane.integrationSlug}-to`;
@@ -49,6 +49,7 @@ export async function makeTransferLane(
       config: {
         bucket,
         endpoint: stackEnv("SANDBOX_S3_URL"),
+        allow_private_network: true,
         region: stackEnv("SANDBOX_S3_REGION"),
         checksum: "sha256",
         ...config,
@@ -75,7 +76,11 @@ export async function makeTransferLane(
   }
   const notifySlug = `${lane.integrationSlug}-tell`;
   await register(sql, notifySlug, "slack", {
-    config: { api_base: stackEnv("SANDBOX_SLACK_URL"), channel: "#ci-artifacts" },
+    config: {
+      api_base: stackEnv("SANDBOX_SLACK_URL"),
+      allow_private_network: true,
+      channel: "#ci-artifacts",
+    },
     secrets: { api_token: "xoxb-sandbox" },
   });
   await sql`

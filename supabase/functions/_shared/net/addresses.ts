@@ -6,6 +6,7 @@
  */
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import { AppError } from "../errors.ts";
 
 /**
  * IPv4 addresses that are not on the public Internet: private, loopback, link-local (the metadata
@@ -72,6 +73,29 @@ export async function privateAddressOf(url: string | URL): Promise<string | unde
   if (LOCAL_NAME.test(host)) return host;
   const found = await lookup(host, { all: true });
   return found.map(({ address }) => address).find((address) => !isPublicAddress(address));
+}
+
+/**
+ * @throws AppError `address_refused` (422) when the host is a private address, or a name that leads
+ *   to one. A name that does not resolve is the call's to report.
+ */
+export async function refusePrivate(url: string): Promise<void> {
+  const found = await privateAddressOf(url).catch(() => undefined);
+  if (found !== undefined) throw addressRefused(new URL(url));
+}
+
+/**
+ * The refusal of a URL. It says nothing of what was found: that would be a map of the network for
+ * whoever asks.
+ */
+export function addressRefused(url: URL): AppError {
+  return new AppError(
+    "address_refused",
+    422,
+    `${url.hostname} is not on the public Internet, and the integration does not allow private ` +
+      "networks.",
+    { retryable: false },
+  );
 }
 
 /** A URL's host without the brackets of IPv6 and the root's dot. */

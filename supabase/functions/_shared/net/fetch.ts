@@ -14,7 +14,13 @@ import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
 import { AppError } from "../errors.ts";
-import { hostOf, isLocalName, isPublicAddress, privateAddressOf } from "./addresses.ts";
+import {
+  addressRefused,
+  hostOf,
+  isLocalName,
+  isPublicAddress,
+  refusePrivate,
+} from "./addresses.ts";
 
 /** A request to a host that stands in a row. */
 export interface GuardedRequest {
@@ -89,15 +95,6 @@ export async function fetchPublic(url: string, options: PublicOptions): Promise<
 }
 
 /**
- * @throws AppError `address_refused` (422) when the host is a private address, or a name that leads
- *   to one. A name that does not resolve is the call's to report.
- */
-export async function refusePrivate(url: string): Promise<void> {
-  const found = await privateAddressOf(url).catch(() => undefined);
-  if (found !== undefined) throw refused(new URL(url));
-}
-
-/**
  * A URL that may be asked at all.
  *
  * @throws AppError `address_refused` (422)
@@ -118,14 +115,14 @@ function getPinned(url: URL, options: PublicOptions): Promise<http.IncomingMessa
   const { signal, allowPrivate, resolve: resolveName = lookup } = options;
   const host = hostOf(url);
   if (!allowPrivate && (isLocalName(host) || isIP(host) && !isPublicAddress(host))) {
-    throw refused(url);
+    throw addressRefused(url);
   }
   // The connection goes to what is judged here: there is no second look-up.
   const pinned: LookupFunction = (name, lookupOptions, done) => {
     resolveName(name, { ...lookupOptions, all: true }, (error, found) => {
       if (error) return done(error, []);
       const isPrivate = found.some(({ address }) => !isPublicAddress(address));
-      if (isPrivate && !allowPrivate) return done(refused(url), []);
+      if (isPrivate && !allowPrivate) return done(addressRefused(url), []);
       if (lookupOptions.all) return done(null, found);
       done(null, found[0]!.address, found[0]!.family);
     });
@@ -149,17 +146,6 @@ function headersOf(answer: http.IncomingMessage): Headers {
     headers.set(name, [value ?? ""].flat().join(", "));
   }
   return headers;
-}
-
-/** Says nothing of what was found: that would be a map of the network for whoever asks. */
-function refused(url: URL): AppError {
-  return new AppError(
-    "address_refused",
-    422,
-    `${url.hostname} is not on the public Internet, and the integration does not allow private ` +
-      "networks.",
-    { retryable: false },
-  );
 }
 
 function unavailable(url: URL, why: string, cause?: unknown): AppError {

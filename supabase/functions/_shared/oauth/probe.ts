@@ -6,7 +6,6 @@ import { baseUrlOf, seal } from "../gateway/credentials.ts";
 import { atPointer } from "../gateway/pointer.ts";
 import { readProviderError } from "../gateway/provider_errors.ts";
 import { buildRequest } from "../gateway/request.ts";
-import { refusePrivate } from "../net/fetch.ts";
 import { callProvider } from "../provider_http.ts";
 import {
   allowsPrivateNetwork,
@@ -74,7 +73,6 @@ export async function probe(
   if (!sealed.ok) return refused(`${sealed.message}.`);
   const { method, url, headers, body } = sealed.request;
   try {
-    if (!allowsPrivateNetwork(integration)) await refusePrivate(url);
     const answer = await callProvider({
       role: "provider",
       integration: integration.slug,
@@ -84,6 +82,7 @@ export async function probe(
       ...(typeof body === "string" ? { body } : {}),
       isIdempotent: true,
       timeoutMs: TIMEOUT_MS,
+      allowPrivate: allowsPrivateNetwork(integration),
     });
     const told = parse(answer.text);
     const error = readProviderError(provider.response_errors, told);

@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { AppError } from "../errors.ts";
+import { allowsPrivateNetwork } from "../oauth/context.ts";
 import { callProvider, failure, parseAnswer, type ProviderCall } from "../provider_http.ts";
 import { withToken } from "./access_token.ts";
 import { extensionOf } from "./template.ts";
@@ -139,6 +140,7 @@ async function recognisePlainFiles(
             integration: integration.slug,
             method: "HEAD",
             url,
+            allowPrivate: allowsPrivateNetwork(integration),
           });
           const type = head.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
           const disposition = head.headers.get("content-disposition") ?? "";
@@ -173,6 +175,7 @@ function apiCall(integration: Integration, path: string): ProviderCall {
     integration: integration.slug,
     url: `${integration.base_url ?? "https://api.github.com"}${path}`,
     headers: { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28" },
+    allowPrivate: allowsPrivateNetwork(integration),
     ...(integration.onRateLimit ? { onRateLimit: integration.onRateLimit } : {}),
   };
 }

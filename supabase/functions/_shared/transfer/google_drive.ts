@@ -14,6 +14,7 @@
 import { z } from "zod";
 import { env } from "../env.ts";
 import { AppError } from "../errors.ts";
+import { allowsPrivateNetwork } from "../oauth/context.ts";
 import { callProvider, failure, parseAnswer, type ProviderCall } from "../provider_http.ts";
 import { withToken } from "./access_token.ts";
 import type { Destination, DestinationStore, Integration } from "./types.ts";
@@ -285,6 +286,7 @@ function apiCall(integration: Integration, path: string): ProviderCall {
     integration: integration.slug,
     url: `${integration.base_url ?? API}${path}`,
     headers: { accept: "application/json" },
+    allowPrivate: allowsPrivateNetwork(integration),
     ...(integration.onRateLimit ? { onRateLimit: integration.onRateLimit } : {}),
   };
 }

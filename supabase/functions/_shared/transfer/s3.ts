@@ -12,6 +12,7 @@ import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { z } from "zod";
 import { env } from "../env.ts";
 import { AppError } from "../errors.ts";
+import { allowsPrivateNetwork } from "../oauth/context.ts";
 import { callProvider } from "../provider_http.ts";
 import type { Destination, Integration } from "./types.ts";
 
@@ -80,6 +81,7 @@ export const s3: Destination = {
       url,
       headers: wantsChecksum ? { "x-amz-checksum-mode": "ENABLED" } : {},
       accept: [404],
+      allowPrivate: allowsPrivateNetwork(integration),
     });
     if (answer.status === 404) return null;
     const header = (name: string) => answer.headers.get(name);

@@ -15,7 +15,8 @@ select set_eq(
     ('marketplace_sweep', 'select marketplace.sweep()'),
     ('marketplace_partitions', 'select marketplace.ensure_partitions()'),
     ('marketplace_retention', 'select marketplace.apply_retention()'),
-    ('marketplace_maintain', 'select marketplace.maintain_connections()') $$,
+    ('marketplace_maintain', 'select marketplace.maintain_connections()'),
+    ('marketplace_executions', 'select marketplace.maintain_executions()') $$,
   'exactly these jobs are scheduled'
 );
 select is_empty(
@@ -23,7 +24,7 @@ select is_empty(
   $$ select jobname, schedule from our_job
      where schedule not in ('7 * * * *', '*/10 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
        and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
-  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, retention every ten minutes'
+  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, retention and executions every ten minutes'
 );
 select cmp_ok(
   (select count(*) from our_job)::int,
@@ -40,7 +41,7 @@ begin
   perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
 end
 $$;
-select is((select count(*) from our_job)::int, 4, 'scheduling a job again replaces it');
+select is((select count(*) from our_job)::int, 5, 'scheduling a job again replaces it');
 
 select * from finish();
 rollback;

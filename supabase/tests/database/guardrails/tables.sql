@@ -58,6 +58,7 @@ where c.attname ~ '(secret|token|password|credential|api_key|private_key)'
     ('integration_secrets', 'vault_secret_id'), -- the reference itself
     ('oauth_tokens', 'token_type'), -- 'Bearer'
     ('oauth_tokens', 'credential_type'), -- 'oauth2'
+    ('execution_logs', 'api_key_id'), -- which key called
     ('providers', 'secret_env'), -- the name of an environment variable
     ('workflows', 'rate_tokens') -- of a token bucket
   );

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(8);
+select plan(11);
 
 -- given a quota
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -19,6 +19,8 @@ insert into refusal values
   ('name = ''''', 'api_quotas_name_check', 'a quota has a name'),
   ('limit_count = 0', 'api_quotas_limit_count_check', 'a limit is more than nothing'),
   ('used_count = -1', 'api_quotas_used_count_check', 'use is counted up'),
+  ('reserved_count = -1', 'api_quotas_reserved_count_check', 'so is what is reserved'),
+  ('observed_count = -1', 'api_quotas_observed_count_check', 'and what the provider tells'),
   ('resets_at = window_started_at - interval ''1 second''', 'api_quotas_window_check', 'a window does not end before it begins');
 select throws_ok(
   format('update marketplace.api_quotas set %s where name = ''given''', change),
@@ -39,6 +41,10 @@ select throws_ok(
 select throws_ok(
   $$ update marketplace.api_quotas set integration_id = gen_random_uuid() where name = 'given' $$,
   '23503', null, 'of an integration that exists'
+);
+select throws_ok(
+  $$ update marketplace.api_quotas set connection_id = gen_random_uuid() where name = 'given' $$,
+  '23503', null, 'and of a connection that exists'
 );
 delete from marketplace.integrations where slug = 'acme-files';
 select is_empty(

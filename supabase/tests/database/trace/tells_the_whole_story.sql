@@ -50,10 +50,13 @@ begin
   perform marketplace.update_artifact(s.job_id, s.lease_id, a.id, '{"status": "transferring"}') from second as s, artifact as a where a.name = 'a';
   perform marketplace.update_artifact(s.job_id, s.lease_id, a.id, '{"status": "uploaded"}') from second as s, artifact as a where a.name = 'a';
   perform marketplace.update_artifact(s.job_id, s.lease_id, a.id, '{"status": "completed", "destination_size_bytes": 3, "destination_checksum": "md5:1"}') from second as s, artifact as a where a.name = 'a';
-  perform marketplace.log_execution(jsonb_build_object('job_id', s.job_id, 'integration_id', i.id, 'action', 'chat.postMessage', 'outcome', 'succeeded', 'status_code', 200, 'duration_ms', 7))
-  from second as s, marketplace.integrations as i where i.slug = 'acme-backup';
-  perform marketplace.log_execution(jsonb_build_object('job_id', s.job_id, 'integration_id', i.id, 'action', 'files.get', 'outcome', 'succeeded', 'status_code', 200, 'duration_ms', 8))
-  from second as s, marketplace.integrations as i where i.slug = 'acme-files';
+  insert into marketplace.execution_logs
+    (organization_id, integration_id, caller, job_id, correlation_id, action, outcome, status_code, duration_ms)
+  select i.organization_id, i.id, 'job', s.job_id, j.correlation_id, x.action, 'succeeded', 200, x.duration_ms
+  from second as s
+  join marketplace.sync_jobs as j on j.id = s.job_id
+  cross join (values ('acme-backup', 'chat.postMessage', 7), ('acme-files', 'files.get', 8)) as x (integration, action, duration_ms)
+  join marketplace.integrations as i on i.slug = x.integration;
   perform marketplace.complete_job(job_id, lease_id) from second;
 end
 $$;

@@ -1,0 +1,114 @@
+/** The two round trips of an execution. */
+import { type Sql, toJsonText } from "../db.ts";
+import { env } from "../env.ts";
+import type {
+  BeginAnswer,
+  BeginRequest,
+  Begun,
+  CallerProof,
+  ExecutionIds,
+  QuotaWindow,
+  Refusal,
+} from "./types.ts";
+
+/** What `marketplace.finish_execution` is told. */
+export interface FinishReport extends ExecutionIds {
+  action: string;
+  outcome: "succeeded" | "failed";
+  /** The provider's; null: it did not answer. */
+  status_code: number | null;
+  /** Requests that went to the provider. */
+  attempt_count: number;
+  duration_ms: number;
+  error_code: string | null;
+  error_message: string | null;
+  /** Redacted. */
+  request: unknown;
+  /** Redacted. */
+  response: unknown;
+  windows: Pick<QuotaWindow, "id" | "window_started_at" | "cost">[];
+  /** Quota units that were used. */
+  spent: number;
+  observed: {
+    name: string;
+    limit_count: number;
+    remaining: number;
+    resets_at: string | null;
+  }[];
+  /** How long the provider asked to be left alone with this action. */
+  retry_after_ms: number | null;
+  /** Whether the answer is kept; else the idempotency key is free again. */
+  is_kept: boolean;
+  http_status: number;
+  /** null: too large to be kept. */
+  answer: unknown;
+}
+
+/** An execution in the background, as `marketplace.read_execution` tells it. */
+export interface ExecutionState {
+  execution_id: string;
+  correlation_id: string;
+  action: string;
+  /** `lost`: it never reported. */
+  status: "running" | "succeeded" | "failed" | "lost";
+  created_at: string;
+  finished_at: string | null;
+  http_status: number | null;
+  answer: unknown;
+}
+
+/**
+ * Does all that must be done before a provider is called.
+ *
+ * @throws MK401 for callers who prove nothing
+ */
+export async function beginExecution(sql: Sql, request: BeginRequest): Promise<BeginAnswer> {
+  const { GITHUB_TOKEN, SLACK_BOT_TOKEN, GOOGLE_REFRESH_TOKEN } = env();
+  const [row] = await sql<{ answer: BeginRow }[]>`
+    select marketplace.begin_execution(${
+    toJsonText({
+      ...request,
+      environment_tokens: [
+        ...GITHUB_TOKEN ? ["github"] : [],
+        ...SLACK_BOT_TOKEN ? ["slack"] : [],
+      ],
+      google_seed: GOOGLE_REFRESH_TOKEN,
+    })
+  }::text::jsonb) as answer
+  `;
+  const { replay, refusal, ...rest } = row!.answer;
+  const { correlation_id } = rest;
+  if (replay) return { kind: "replay", correlation_id, ...replay };
+  if (!refusal) return { kind: "begun", begun: rest as Begun };
+  const { execution_id } = rest;
+  return { kind: "refused", correlation_id, refusal, ...(execution_id ? { execution_id } : {}) };
+}
+
+/** Reports how an execution ended. May be repeated: only the first report counts. */
+export async function finishExecution(sql: Sql, report: FinishReport): Promise<void> {
+  await sql`select marketplace.finish_execution(${toJsonText(report)}::text::jsonb)`;
+}
+
+/**
+ * State and answer of an execution that was begun with `Prefer: respond-async` or a key.
+ *
+ * @throws MK401, MK404
+ */
+export async function readExecution(
+  sql: Sql,
+  executionId: string,
+  caller: CallerProof,
+): Promise<ExecutionState> {
+  const [row] = await sql<{ state: ExecutionState }[]>`
+    select marketplace.read_execution(
+      ${executionId}, ${toJsonText(caller)}::text::jsonb
+    ) as state
+  `;
+  return row!.state;
+}
+
+interface BeginRow extends Partial<Begun> {
+  correlation_id: string;
+  replay?: { execution_id: string; http_status: number; answer: Record<string, unknown> };
+  refusal?: Refusal;
+}

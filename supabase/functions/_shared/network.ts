@@ -1,2 +1,0 @@
-/** Moved to net/addresses.ts. */
-export * from "./net/addresses.ts";
