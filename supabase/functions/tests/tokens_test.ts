@@ -9,6 +9,7 @@ import {
   claimExpiring,
   getAccessToken,
   getCredential,
+  type Lease,
   renew,
   withCredential,
 } from "../_shared/oauth/tokens.ts";
@@ -278,6 +279,48 @@ Deno.test("an outage of the provider cools down, and kills no connection", async
     ],
     [0, 0, null, "active", null],
   );
+});
+
+Deno.test("of two who look at the same moment, one gets the lease", async () => {
+  const { id } = await connect(tenant, member);
+  await expire(id);
+  const look = (connection: postgres.Sql) =>
+    connection`select marketplace.lease_refresh(${id}) as answer`.then(([row]) => row!.answer);
+  // Each sees the row as it was before the other's change, and has to wait for it.
+  const meanwhile = async (change: (tx: postgres.Sql) => Promise<unknown>) => {
+    const { promise: waiting, resolve: waits } = Promise.withResolvers<
+      Promise<{ state: string }>
+    >();
+    await sql.begin(async (tx) => {
+      await change(tx as unknown as postgres.Sql);
+      const second = look(sql);
+      waits(second);
+      await until(async () => {
+        const blocked = await sql`
+          select from pg_stat_activity where wait_event_type = 'Lock' and query like '%lease_refresh%'
+        `;
+        return blocked.length > 0;
+      }, "the second one to wait");
+    });
+    return await (await waiting);
+  };
+  let lease: Lease | undefined;
+  assert.deepEqual(
+    await meanwhile(async (tx) => lease = await look(tx) as Lease),
+    { state: "busy" },
+  );
+  assert.equal(lease!.state, "leased");
+  await sql`
+    update marketplace.oauth_tokens set refresh_lease_until = now() - interval '1 second'
+    where connection_id = ${id}
+  `;
+  const late = await meanwhile((tx) =>
+    tx`select marketplace.store_tokens(${lease!.grant_id}, ${
+      lease!.lease_id
+    }, 'access', null, null, null, 3600)`
+  );
+  assert.equal(late.state, "busy", "what was stored meanwhile is not renewed once more");
+  assert.equal((await look(sql)).state, "fresh");
 });
 
 Deno.test("whoever holds the lease and dies is followed by another once it has run out", async () => {
