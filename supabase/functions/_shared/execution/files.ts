@@ -1,5 +1,6 @@
 /** The bytes of an execution's files: in the parameters, at a URL, or in the request's own body. */
 import { Buffer } from "node:buffer";
+import { validationFailed } from "../errors.ts";
 import type { FileValue, Part } from "../gateway/request.ts";
 import { fetchPublic } from "../net/fetch.ts";
 import { ExecutionError } from "./types.ts";
@@ -47,8 +48,7 @@ export class Files {
    * Opens a file.
    *
    * @param pointer where it stands in the parameters, for messages
-   * @throws ExecutionError `validation_failed` (422); AppError `address_refused`,
-   *   `source_unavailable` (422)
+   * @throws AppError `validation_failed` `address_refused` `source_unavailable` (422)
    */
   async open(value: FileValue, pointer: string): Promise<OpenFile> {
     const { filename, content_type, data, url } = value;
@@ -81,12 +81,10 @@ export class Files {
         body: sent.body,
       };
     }
-    throw new ExecutionError("validation_failed", 422, `${pointer}: has no bytes`, {
-      details: [{
-        pointer,
-        message: "needs data (base64) or url, or the bytes as the body of the request",
-      }] as unknown as Record<string, unknown>,
-    });
+    throw validationFailed([{
+      pointer,
+      message: "needs data (base64) or url, or the bytes as the body of the request",
+    }]);
   }
 
   /** A file's bytes, all of them. */
