@@ -195,6 +195,29 @@ Deno.test("a deployment is planned, applied once, and then finds nothing to do",
       },
     );
 
+    await t.step(
+      "a self-hosted platform gets everything but functions, which are files there",
+      async () => {
+        writes(api);
+        const run = async () => {
+          const result = await new Deno.Command(Deno.execPath(), {
+            args: ["run", "-A", join(REPOSITORY, "scripts", "deploy.ts")]
+              .concat(["--functions-url=http://kong:8000/functions/v1/", `--db-url=${dbUrl}`]),
+            cwd: REPOSITORY,
+            env: { SUPABASE_PROJECT_REF: "", N8N_API_KEY: "", NO_COLOR: "1" },
+            stdin: "null",
+          }).output();
+          return new TextDecoder().decode(result.stdout) + new TextDecoder().decode(result.stderr);
+        };
+        assert.match(
+          await run(),
+          /^done {8}the database rings http:\/\/kong:8000\/functions\/v1$/m,
+        );
+        assert.match(await run(), /^nothing to do$/m);
+        assert.deepEqual(api.calls, []);
+      },
+    );
+
     await t.step("an environment the platform would refuse is refused here", async () => {
       await Deno.writeTextFile(envFile, "SUPABASE_URL=x\nGITHUB_TOKEN=\nAWS_REGION=eu\n");
       const { code, output } = await deploy();
