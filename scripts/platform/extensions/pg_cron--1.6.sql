@@ -168,8 +168,10 @@ returns boolean
 language plpgsql
 security definer -- writes cron.job, which callers may only read
 set search_path = '' as $$
+declare
+  v_job cron.job := cron._own_job(caller, job_id, job_name);
 begin
-  delete from cron.job j where j.jobid = (cron._own_job(caller, job_id, job_name)).jobid;
+  delete from cron.job j where j.jobid = v_job.jobid;
   return true;
 end
 $$;
