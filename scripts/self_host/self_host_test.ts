@@ -58,7 +58,9 @@ Deno.test("every variable has its line in env.example or comes from Supabase's o
   );
   const caddyfile = await read("scripts/self_host/Caddyfile");
   const given = Object.keys((await compose()).services.caddy!.environment!);
-  for (const [, name] of caddyfile.matchAll(/\{\$(\w+)\}/g)) assert.ok(given.includes(name!), name);
+  for (const [, name] of caddyfile.matchAll(/\{\$(\w+)\}/g)) {
+    assert.ok(given.includes(name!), `${name} is not given`);
+  }
 });
 
 Deno.test("every function is mounted, read-only, with what they share", async () => {
