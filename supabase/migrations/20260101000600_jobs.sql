@@ -180,6 +180,7 @@ create table marketplace.api_quotas (
   reserved_count bigint not null default 0 check (reserved_count >= 0),
   observed_count bigint not null default 0 check (observed_count >= 0),
   is_observed boolean not null default false,
+  action_slugs text[] not null default '{}',
   window_started_at timestamptz not null default now(),
   resets_at timestamptz not null,
   updated_at timestamptz not null default now(),
@@ -192,6 +193,8 @@ comment on column marketplace.api_quotas.reserved_count is 'For calls under way;
 comment on column marketplace.api_quotas.observed_count is
   'The highest use that the provider has told in this window: an answer that tells less has been overtaken on its way.';
 comment on column marketplace.api_quotas.is_observed is 'The provider told its limit: what the catalogue assumes does not replace it.';
+comment on column marketplace.api_quotas.action_slugs is
+  'Actions that the provider has counted here: where it has several limits, that is how it is known which one an action will spend.';
 create index api_quotas_organization_id_idx on marketplace.api_quotas (organization_id);
 create index api_quotas_connection_id_idx on marketplace.api_quotas (connection_id);
 

@@ -361,24 +361,28 @@ create function marketplace._note_quota(
   p_name text,
   p_limit bigint,
   p_remaining bigint,
-  p_resets_at timestamptz
+  p_resets_at timestamptz,
+  p_action text default null
 )
 returns void
 language sql
 volatile
 set search_path = ''
 as $$
-  insert into marketplace.api_quotas as q
-    (organization_id, integration_id, connection_id, name, limit_count, used_count, observed_count, is_observed, resets_at)
+  insert into marketplace.api_quotas as q (
+    organization_id, integration_id, connection_id, name, limit_count, used_count, observed_count, is_observed, resets_at, action_slugs
+  )
   select
     p_organization_id, p_integration_id, p_connection_id, p_name, p_limit,
-    greatest(p_limit - p_remaining, 0), greatest(p_limit - p_remaining, 0), true, coalesce(p_resets_at, now() + interval '1 minute')
+    greatest(p_limit - p_remaining, 0), greatest(p_limit - p_remaining, 0), true, coalesce(p_resets_at, now() + interval '1 minute'),
+    array_remove(array[p_action], null)
   where p_limit > 0 and p_remaining >= 0 and (p_resets_at is null or p_resets_at > now())
   on conflict (integration_id, connection_id, name) do update
     set limit_count = excluded.limit_count,
       is_observed = true,
       used_count = excluded.used_count,
       observed_count = excluded.observed_count,
+      action_slugs = case when excluded.action_slugs <@ q.action_slugs then q.action_slugs else q.action_slugs || excluded.action_slugs end,
       -- a window that the provider began anew; what is reserved in the former one is settled there
       window_started_at = case when p_resets_at > q.resets_at + interval '2 seconds' and q.observed_count > 0
         then now() else q.window_started_at end,
@@ -394,7 +398,7 @@ as $$
       else p_resets_at > q.resets_at
     end
 $$;
-comment on function marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz) is
+comment on function marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz, text) is
   'Takes over what a provider said of a limit, unless a later answer has said more already. Resets null: it does not say when.';
 
 create function marketplace.observe_quota(
@@ -427,6 +431,6 @@ grant execute on function
   marketplace.fail_job(uuid, uuid, text, text, boolean),
   marketplace.destination_folder(uuid, text, text),
   marketplace.forget_destination_folder(uuid, text),
-  marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz),
+  marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz, text),
   marketplace.observe_quota(uuid, text, bigint, bigint, timestamptz)
 to service_role;

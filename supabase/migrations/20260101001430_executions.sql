@@ -320,7 +320,7 @@ comment on function marketplace._execution_refusal(jsonb, jsonb, marketplace.act
 
 -- Quota ---------------------------------------------------------------------------------------
 
-create function marketplace._quota_windows(p_integration_id uuid, p_connection_id uuid)
+create function marketplace._quota_windows(p_integration_id uuid, p_connection_id uuid, p_action text)
 returns table (connection_id uuid, organization_id uuid, name text, limit_count bigint, length interval)
 language sql
 stable
@@ -329,11 +329,19 @@ as $$
   with
   setting as (
     select i.organization_id, coalesce(c.organization_id, i.organization_id) as credential_organization_id,
-      coalesce(p.rate_limit ->> 'name', 'requests') as name, i.config -> 'quota' as for_all,
+      coalesce(told.name, p.rate_limit ->> 'name', 'requests') as name, i.config -> 'quota' as for_all,
       coalesce(i.config -> 'connection_quota', p.rate_limit -> 'quota') as for_each
     from marketplace.integrations as i
     join marketplace.providers as p on p.slug = i.provider
     left join marketplace.connections as c on c.id = p_connection_id
+    -- where a provider has several limits, the one that it has counted this action against
+    left join lateral (
+      select q.name
+      from marketplace.api_quotas as q
+      where q.integration_id = p_integration_id and q.connection_id is not distinct from p_connection_id and p_action = any (q.action_slugs)
+      order by q.updated_at desc
+      limit 1
+    ) as told on true
     where i.id = p_integration_id
   )
   select null, s.organization_id, 'all connections', (s.for_all ->> 'limit')::bigint, make_interval(secs => (s.for_all ->> 'window_seconds')::float8)
@@ -352,10 +360,10 @@ as $$
     and q.connection_id is not distinct from p_connection_id and q.name = s.name
   where s.for_each is null and q.resets_at > now()
 $$;
-comment on function marketplace._quota_windows(uuid, uuid) is
+comment on function marketplace._quota_windows(uuid, uuid, text) is
   'The limits a call counts against: of the integration''s connections together (config.quota), and of the credential (config.connection_quota, else the provider''s rate_limit.quota, else what it told).';
 
-create function marketplace._reserve_quota(p_integration_id uuid, p_connection_id uuid, p_cost bigint)
+create function marketplace._reserve_quota(p_integration_id uuid, p_connection_id uuid, p_action text, p_cost bigint)
 returns jsonb
 language plpgsql
 volatile
@@ -370,7 +378,7 @@ begin
   end if;
   with
   wanted as (
-    select w.* from marketplace._quota_windows(p_integration_id, p_connection_id) as w
+    select w.* from marketplace._quota_windows(p_integration_id, p_connection_id, p_action) as w
   ),
   -- in one order everywhere: two calls never wait for each other
   reserved as (
@@ -418,7 +426,7 @@ begin
   ), '{}'));
 end
 $$;
-comment on function marketplace._reserve_quota(uuid, uuid, bigint) is
+comment on function marketplace._reserve_quota(uuid, uuid, text, bigint) is
   'Reserves from every limit a call counts against, in one statement, or from none: {windows: […]} or {spent: {name, limit, resets_at}}.';
 
 create function marketplace._quota_refusal(p_integration_id uuid, p_connection_id uuid, p_action text, p_cost bigint, p_spent jsonb)
@@ -611,7 +619,7 @@ begin
   if v_refusal is null then
     v_refusal := marketplace._quota_refusal(v_integration_id, v_connection_id, v_action.slug, 0, null);
     if v_refusal is null then
-      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1));
+      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1));
       v_refusal := marketplace._quota_refusal(
         v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1), v_quota -> 'spent'
       );
@@ -660,14 +668,20 @@ begin
   for no key update of q;
   update marketplace.api_quotas as q
   set reserved_count = greatest(q.reserved_count - w.cost, 0),
-    used_count = q.used_count + coalesce((p_result ->> 'spent')::bigint, 0),
+    used_count = q.used_count + case
+      -- the provider has counted it, here or elsewhere, and its count comes below
+      when q.name <> 'all connections' and p_result @> '{"observed": [{}]}' then 0
+      else coalesce((p_result ->> 'spent')::bigint, 0)
+    end,
     updated_at = now()
   from jsonb_to_recordset(p_result -> 'windows') as w (id uuid, window_started_at timestamptz, cost bigint)
   -- a window that began since then knows nothing of this reservation
   where q.id = w.id and q.window_started_at = w.window_started_at;
 
-  perform marketplace._note_quota(e.organization_id, e.integration_id, e.connection_id, o.name, o.limit_count, o.remaining, o.resets_at)
-  from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid),
+  perform marketplace._note_quota(
+    e.organization_id, e.integration_id, e.connection_id, o.name, o.limit_count, o.remaining, o.resets_at, e.action
+  )
+  from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid, action text),
     jsonb_to_recordset(p_result -> 'observed') as o (name text, limit_count bigint, remaining bigint, resets_at timestamptz);
 
   insert into marketplace.api_quotas as q
@@ -818,8 +832,8 @@ grant execute on function
   marketplace._target_of_user(jsonb, jsonb, uuid),
   marketplace._execution_target(jsonb, jsonb),
   marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb),
-  marketplace._quota_windows(uuid, uuid),
-  marketplace._reserve_quota(uuid, uuid, bigint),
+  marketplace._quota_windows(uuid, uuid, text),
+  marketplace._reserve_quota(uuid, uuid, text, bigint),
   marketplace._quota_refusal(uuid, uuid, text, bigint, jsonb),
   marketplace._claim_execution(jsonb, jsonb, boolean, interval),
   marketplace._log_execution(jsonb, jsonb),
