@@ -1,6 +1,7 @@
 -- Running an action takes two round trips: begin_execution before the provider is called, and
 -- finish_execution after. What is refused is a value, not an error: it must stay in the log.
 
+-- squawk-ignore adding-foreign-key-constraint, constraint-missing-not-valid
 alter table marketplace.api_quotas add constraint api_quotas_connection_id_fkey
   foreign key (connection_id) references marketplace.connections (id) on delete cascade;
 

@@ -138,7 +138,9 @@ async function checkRequest(
   assert.deepEqual(splitUrl(request.url), splitUrl(url!));
   const { json, form, parts, rest } = example;
   const expected = Object.fromEntries(
-    Object.entries({ json, form, parts: parts && byName(parts), rest }).filter(([, value]) => value !== undefined),
+    Object.entries({ json, form, parts: parts && byName(parts), rest }).filter(([, value]) =>
+      value !== undefined
+    ),
   );
   if (action.handler) expected.rest ??= {};
   assert.deepEqual(bodyOf(request), expected);
