@@ -136,7 +136,7 @@ export function userTokenVerifier(rules: TokenRules): (token: string) => Promise
     let claims: JWTPayload;
     try {
       if (algorithm === "HS256") {
-        if (!secret) throw refused();
+        if (!secret) throw new AppError("invalid_token", 401, NO_SECRET);
         ({ payload: claims } = await jwtVerify(token, secret, {
           ...checks,
           algorithms: ["HS256"],
@@ -159,6 +159,9 @@ export function userTokenVerifier(rules: TokenRules): (token: string) => Promise
   };
 }
 
+const NO_SECRET = "Tokens signed with a shared secret are not accepted here: set " +
+  "MARKETPLACE_JWT_SECRET, or let Auth sign with asymmetric keys.";
+
 let verifier: ReturnType<typeof userTokenVerifier> | undefined;
 
 /**
@@ -167,11 +170,12 @@ let verifier: ReturnType<typeof userTokenVerifier> | undefined;
  * @throws AppError `invalid_token` `token_expired` (401), `keys_unavailable` (503)
  */
 export async function verifyUserToken(token: string): Promise<UserCaller> {
-  const { SUPABASE_URL, SUPABASE_JWT_SECRET, MARKETPLACE_JWT_ISSUER } = env();
+  const variables = env();
   verifier ??= userTokenVerifier({
-    supabaseUrl: SUPABASE_URL,
-    jwtSecret: SUPABASE_JWT_SECRET,
-    issuer: MARKETPLACE_JWT_ISSUER,
+    supabaseUrl: variables.SUPABASE_URL,
+    jwtSecret: variables.SUPABASE_JWT_SECRET ?? variables.MARKETPLACE_JWT_SECRET ??
+      variables.JWT_SECRET,
+    issuer: variables.MARKETPLACE_JWT_ISSUER,
   });
   return await verifier(token);
 }

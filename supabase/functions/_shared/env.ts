@@ -38,6 +38,10 @@ export const Env = z.object({
   MARKETPLACE_DB_URL: text,
   MARKETPLACE_DB_POOL: int(1, 8),
   MARKETPLACE_FUNCTIONS_URL: url,
+  /** The project's legacy JWT secret where the host does not pass SUPABASE_JWT_SECRET on. */
+  MARKETPLACE_JWT_SECRET: text,
+  /** The same, as a self-hosted Supabase calls it. */
+  JWT_SECRET: text,
   /** Issuer of user tokens where it is not SUPABASE_URL/auth/v1, as with a self-hosted Auth. */
   MARKETPLACE_JWT_ISSUER: url,
   /** Where a browser may be sent after connecting: origins, separated by commas. */

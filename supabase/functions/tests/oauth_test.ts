@@ -317,6 +317,36 @@ Deno.test("an API key connects for its organization, as far as its scope goes", 
   assert.equal((await call(reading.api_key, "GET", `/connections/${own}`)).status, 401);
 });
 
+Deno.test("owners make keys through the Data API, and read all of them but the hash", async () => {
+  const ask = async (token: string, path: string, body?: unknown) => {
+    const response = await fetch(`${stackEnv("SUPABASE_URL")}/rest/v1/${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        apikey: stackEnv("SUPABASE_PUBLISHABLE_KEY"),
+        authorization: `Bearer ${token}`,
+        "content-type": "application/json",
+        "accept-profile": "marketplace",
+        "content-profile": "marketplace",
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, body: await response.json() };
+  };
+  const named = { p_name: "from the app", p_organization_slug: tenant.slug };
+  const made = await ask(owner.token, "rpc/create_api_key", named);
+  assert.equal(made.status, 200, JSON.stringify(made.body));
+  assert.match([made.body].flat()[0].api_key, /^mpk_[0-9a-f]{8}_[0-9a-f]{64}$/);
+  for (const { token } of [member, viewer, stranger]) {
+    assert.ok((await ask(token, "rpc/create_api_key", named)).status >= 400);
+    const seen = await ask(token, `api_keys?select=id&organization_id=eq.${tenant.organizationId}`);
+    assert.deepEqual(seen.body, []);
+  }
+  const columns = "id,name,prefix,scopes,last_used_at";
+  const keys = await ask(owner.token, `api_keys?select=${columns}&name=eq.from%20the%20app`);
+  assert.deepEqual(keys.body.map(({ name }: { name: string }) => name), ["from the app"]);
+  assert.ok((await ask(owner.token, "api_keys?select=key_hash")).status >= 400);
+});
+
 Deno.test("revoking tells the provider and forgets everything here", async () => {
   const { id } = await connect(tenant, member);
   const { access_token } = server.granted("authorization_code").at(-1)!.body;
