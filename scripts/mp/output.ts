@@ -154,6 +154,11 @@ export function time(at: Date): string {
   return Number.isNaN(at.getTime()) ? "-" : `${at.toISOString().slice(0, 19).replace("T", " ")}Z`;
 }
 
+/** `1 job`, `2 jobs`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** How long ago, or how long from now, in one unit. */
 export function age(at: Date | null | undefined, now = Date.now()): string {
   if (!at) return "-";

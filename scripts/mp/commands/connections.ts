@@ -1,5 +1,5 @@
 /** `mp connections`: accounts that users authorised. */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { count } from "../arguments.ts";
 import { age, stateColour } from "../output.ts";
 import { inSession } from "../session.ts";
@@ -26,7 +26,11 @@ export function addConnections(program: Command): void {
     .description("the connections, those in trouble first")
     .option("--integration <slug>", "only of this one")
     .option("--organization <slug>", "only of this one")
-    .option("--status <status>", "pending, active, reauthorization_required, revoked or error")
+    .addOption(
+      new Option("--status <status>", "only those").choices(
+        ["pending", "active", "reauthorization_required", "revoked", "error"] as const,
+      ),
+    )
     .option("--limit <count>", "how many", count, 50)
     .addHelpText("after", "\nExamples:\n  mp connections ls --status reauthorization_required")
     .action(({ integration, organization, status, limit }, command) =>

@@ -2,7 +2,7 @@
 import type { Command } from "@commander-js/extra-typings";
 import { count, findId, moment, rate } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import { age } from "../output.ts";
+import { age, plural } from "../output.ts";
 import { inSession } from "../session.ts";
 import { showJob } from "./jobs.ts";
 
@@ -107,7 +107,9 @@ export function addDead(program: Command): void {
           jobs = row!.jobs;
         }
         out.done(
-          dryRun ? `It would make ${jobs} jobs.` : `${jobs} jobs are under way: mp jobs ls`,
+          dryRun
+            ? `It would make ${plural(jobs, "job")}.`
+            : `${plural(jobs, "job")} made: mp jobs ls`,
           { jobs, dry_run: dryRun },
         );
       })

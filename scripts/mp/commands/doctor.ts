@@ -49,16 +49,17 @@ function report(out: Output, results: readonly CheckResult[], isQuiet: boolean):
   for (const { state, title, reason, findings } of results) {
     if (isQuiet && findings.length === 0) continue;
     out.line(`${MARKS[state]}  ${title}${reason ? paint.dim(`  (${reason})`) : ""}`);
-    for (const { subject, message, remedy } of findings) {
-      out.line(`       ${paint.bold(cell(subject))}: ${cell(message)}`);
+    for (const { subject, message, remedy, isNote } of findings) {
+      const label = state === "problem" && isNote ? `${paint.yellow("note")}  ` : "";
+      out.line(`       ${label}${paint.bold(cell(subject))}: ${cell(message)}`);
       out.line(`         ${paint.cyan("→")} ${cell(remedy)}`);
     }
   }
   const problems = results.flatMap(({ findings }) => findings).filter(({ isNote }) => !isNote);
   const looked = results.filter(({ state }) => state !== "skipped").length;
   out.line(
-    problems.length === 0
-      ? paint.green(`\nNothing is wrong in ${looked} checks.`)
-      : paint.red(`\n${problems.length} things are wrong.`),
+    problems.length === 0 ? paint.green(`\nNothing is wrong in ${looked} checks.`) : paint.red(
+      problems.length === 1 ? "\nOne thing is wrong." : `\n${problems.length} things are wrong.`,
+    ),
   );
 }

@@ -1,8 +1,8 @@
 /** `mp events`: verified deliveries. */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { count, findId, idAt, moment, rate } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import { age } from "../output.ts";
+import { age, plural } from "../output.ts";
 import { inSession } from "../session.ts";
 
 interface EventRow {
@@ -115,7 +115,11 @@ export function addEvents(program: Command): void {
     .option("--type <type>", "of this event type; a trailing * matches the rest")
     .option("--since <time>", "made since", moment)
     .option("--until <time>", "made before", moment)
-    .option("--status <status>", "completed, dead or cancelled")
+    .addOption(
+      new Option("--status <status>", "whose jobs ended so").choices(
+        ["completed", "dead", "cancelled"] as const,
+      ),
+    )
     .option("--limit <count>", "at most", count, 10_000)
     .option("--per-second <rate>", "no faster than this", rate)
     .option("--dry-run", "only say how many it would be")
@@ -166,7 +170,9 @@ export function addEvents(program: Command): void {
 
         function sayReplayed(jobs: number, isDry = false): void {
           out.done(
-            isDry ? `It would make ${jobs} jobs.` : `${jobs} jobs are under way: mp jobs ls`,
+            isDry
+              ? `It would make ${plural(jobs, "job")}.`
+              : `${plural(jobs, "job")} made: mp jobs ls`,
             { jobs, dry_run: isDry },
           );
         }

@@ -1,8 +1,8 @@
 /** `mp jobs`: the queue. */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
 import { count, findId, idAt, moment, rate } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import { age, type Output, stateColour } from "../output.ts";
+import { age, type Output, plural, stateColour } from "../output.ts";
 import { inSession, type Sql } from "../session.ts";
 
 interface JobRow {
@@ -36,7 +36,11 @@ export function addJobs(program: Command): void {
 
   group.command("ls")
     .description("latest first")
-    .option("--status <status>", "pending, running, completed, dead or cancelled")
+    .addOption(
+      new Option("--status <status>", "only those").choices(
+        ["pending", "running", "completed", "dead", "cancelled"] as const,
+      ),
+    )
     .option("--workflow <slug>", "only of this workflow")
     .option("--rule <id>", "only of this rule")
     .option("--provider <slug>", "only of this source's provider")
@@ -91,7 +95,11 @@ export function addJobs(program: Command): void {
     .argument("[ids...]", "jobs; without them, those of --rule, --status, --since …")
     .option("--rule <id>", "of this rule")
     .option("--provider <slug>", "of this source's provider")
-    .option("--status <status>", "completed, dead or cancelled")
+    .addOption(
+      new Option("--status <status>", "that ended so").choices(
+        ["completed", "dead", "cancelled"] as const,
+      ),
+    )
     .option("--since <time>", "made since", moment)
     .option("--until <time>", "made before", moment)
     .option("--limit <count>", "at most", count, 10_000)
@@ -120,7 +128,7 @@ export function addJobs(program: Command): void {
           }
           out.done(
             dryRun
-              ? `It would make ${replayed.length} jobs.`
+              ? `It would make ${plural(replayed.length, "job")}.`
               : replayed.map(({ job, replay }) => `${job} runs again as ${replay}`).join("\n"),
             { jobs: replayed, dry_run: dryRun },
           );
@@ -139,7 +147,9 @@ export function addJobs(program: Command): void {
           ) as jobs`;
         const jobs = row!.jobs;
         out.done(
-          dryRun ? `It would make ${jobs} jobs.` : `${jobs} jobs are under way: mp jobs ls`,
+          dryRun
+            ? `It would make ${plural(jobs, "job")}.`
+            : `${plural(jobs, "job")} made: mp jobs ls`,
           { jobs, dry_run: dryRun },
         );
       })
@@ -148,7 +158,9 @@ export function addJobs(program: Command): void {
   group.command("cancel")
     .description("end jobs that wait or run; a running workflow's token is dead from then on")
     .argument("[ids...]", "jobs; without them, those of --rule, --workflow …")
-    .option("--status <status>", "only pending or only running ones")
+    .addOption(
+      new Option("--status <status>", "only those").choices(["pending", "running"] as const),
+    )
     .option("--workflow <slug>", "of this workflow")
     .option("--rule <id>", "of this rule")
     .option("--provider <slug>", "of this source's provider")
@@ -181,7 +193,9 @@ export function addJobs(program: Command): void {
           for (const id of ids) await sql`select marketplace.cancel_job(${id}, ${reason})`;
         }
         out.done(
-          dryRun ? `It would cancel ${ids.length} jobs.` : `${ids.length} jobs are cancelled.`,
+          dryRun
+            ? `It would cancel ${plural(ids.length, "job")}.`
+            : `Cancelled ${plural(ids.length, "job")}.`,
           { jobs: ids, dry_run: dryRun },
         );
       })

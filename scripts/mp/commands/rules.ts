@@ -3,7 +3,7 @@ import type { Command } from "@commander-js/extra-typings";
 import { basename } from "node:path";
 import { count, findId, isIdPrefix, several } from "../arguments.ts";
 import { UsageError } from "../errors.ts";
-import { cell, paint, stateColour } from "../output.ts";
+import { cell, paint, plural, stateColour } from "../output.ts";
 import { inSession, type Sql } from "../session.ts";
 
 interface RuleRow {
@@ -150,7 +150,7 @@ export function addRules(program: Command): void {
     );
 
   for (
-    const [verb, done] of [["pause", "now wait"], ["resume", "go on"]] as const
+    const [verb, done] of [["pause", "held back"], ["resume", "freed"]] as const
   ) {
     group.command(verb)
       .description(verb === "pause" ? "its jobs are made, but wait" : "its jobs go on")
@@ -162,7 +162,7 @@ export function addRules(program: Command): void {
           const [row] = verb === "pause"
             ? await sql<{ jobs: number }[]>`select marketplace.pause_rule(${id}) as jobs`
             : await sql<{ jobs: number }[]>`select marketplace.resume_rule(${id}) as jobs`;
-          out.done(`${row!.jobs} jobs of rule ${id} ${done}.`, { id, jobs: row!.jobs });
+          out.done(`Rule ${id}: ${plural(row!.jobs, "job")} ${done}.`, { id, jobs: row!.jobs });
         })
       );
   }

@@ -18,6 +18,8 @@ export interface Receiving {
   has_secret: boolean;
   /** How many active rules start from it. */
   rules: number;
+  /** Whether a rule only brings things to it, or tells it. */
+  is_destination: boolean;
   /** Whether a delivery was accepted in the last day. */
   receives: boolean;
 }
@@ -35,6 +37,10 @@ export async function receivingIntegrations(sql: Sql, slug?: string): Promise<Re
       (select count(*) from marketplace.sync_rules as r
         where r.source_integration_id = i.id and r.is_active) as rules,
       exists (
+        select from marketplace.sync_rules as r
+        where i.id in (r.destination_integration_id, r.notify_integration_id)
+      ) as is_destination,
+      exists (
         select from marketplace.webhook_events as e
         where e.integration_id = i.id and e.created_at > now() - interval '1 day'
       ) as receives
@@ -48,7 +54,6 @@ export async function receivingIntegrations(sql: Sql, slug?: string): Promise<Re
 /** What keeps an integration from accepting a delivery. */
 export function receivingFindings(integration: Receiving): Finding[] {
   const { slug: subject, rules, has_secret, is_default, secret_env, receives } = integration;
-  // Nobody waits for what a mere destination is sent.
   const isNote = rules === 0;
   const config = WebhookConfig.safeParse(integration.webhook_config);
   if (!config.success) {
@@ -95,7 +100,11 @@ export function receivingFindings(integration: Receiving): Finding[] {
 const webhookSecrets: Check = {
   name: "webhook_secrets",
   title: "every source can verify its deliveries",
-  run: async ({ sql }) => (await receivingIntegrations(sql)).flatMap(receivingFindings),
+  run: async ({ sql }) =>
+    (await receivingIntegrations(sql))
+      // Nobody waits for what a mere destination would be sent.
+      .filter(({ rules, is_destination }) => rules > 0 || !is_destination)
+      .flatMap(receivingFindings),
 };
 
 /** What an operator can do about refusals; the others are strangers knocking. */

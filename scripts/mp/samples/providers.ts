@@ -142,12 +142,12 @@ const PROVIDERS: Record<string, ProviderSamples> = {
   google_sheets: google("sheets", "drive/v3/files/sample-sheet"),
   hubspot: {
     events: ["contact.creation", "deal.propertyChange"],
-    make: ({ event, now }) => ({
+    make: ({ event, id, now }) => ({
       body: [{
         subscriptionType: event,
         portalId: 1,
         subscriptionId: 1,
-        eventId: now.getTime(),
+        eventId: parseInt(id.slice(0, 8), 16),
         objectId: 1,
         occurredAt: now.getTime(),
       }],
@@ -196,9 +196,9 @@ const PROVIDERS: Record<string, ProviderSamples> = {
   },
   meta: {
     events: ["page.feed", "instagram.comments"],
-    make: ({ event, now }) => {
+    make: ({ event, id, now }) => {
       const [object, field] = halves(event);
-      return { body: { object, entry: [{ id: "1", time: seconds(now), changes: [{ field }] }] } };
+      return { body: { object, entry: [{ id, time: seconds(now), changes: [{ field }] }] } };
     },
   },
   notion: {
@@ -330,11 +330,11 @@ const PROVIDERS: Record<string, ProviderSamples> = {
   },
   zoom: {
     events: ["meeting.started", "meeting.ended"],
-    make: ({ event, now }) => ({
+    make: ({ event, id, now }) => ({
       body: {
         event,
         event_ts: now.getTime(),
-        payload: { account_id: "sample", object: { id: "1" } },
+        payload: { account_id: "sample", object: { id } },
       },
     }),
   },
