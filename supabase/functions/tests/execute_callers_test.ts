@@ -13,7 +13,7 @@ import {
 } from "./support_execute.ts";
 
 const sql = useDatabase();
-const provider = useProvider();
+const provider = useProvider(sql);
 
 /** What an answer comes down to. */
 function verdict({ status, body }: { status: number; body: { error?: { code: string } } }) {

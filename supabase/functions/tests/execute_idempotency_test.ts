@@ -12,7 +12,7 @@ import {
 } from "./support_execute.ts";
 
 const sql = useDatabase();
-const provider = useProvider();
+const provider = useProvider(sql);
 
 async function makeLane(row: Record<string, unknown> = {}) {
   const tenant = await makeTenant(sql, provider.url, { row });

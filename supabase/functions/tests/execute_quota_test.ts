@@ -14,7 +14,7 @@ import {
 } from "./support_execute.ts";
 
 const sql = useDatabase();
-const provider = useProvider();
+const provider = useProvider(sql);
 const sandbox = new SandboxClient(stackEnv("SANDBOX_URL"));
 
 async function makeLane(

@@ -65,12 +65,22 @@ export class FakeProvider {
   }
 }
 
-/** Gives a test file a provider, stopped after its last test. */
-export function useProvider(): FakeProvider {
+/** Gives a test file a provider; after its last test it is stopped, and the tenants are removed. */
+export function useProvider(sql: postgres.Sql): FakeProvider {
   const provider = new FakeProvider();
-  Deno.test.afterAll(() => provider.stop());
+  Deno.test.afterAll(async () => {
+    await provider.stop();
+    const organizations = made.map(({ organizationId }) => organizationId);
+    const providers = made.map((tenant) => tenant.provider);
+    await sql`delete from marketplace.connections where organization_id = any (${organizations})`;
+    await sql`delete from marketplace.integrations where organization_id = any (${organizations})`;
+    await sql`delete from marketplace.providers where slug = any (${providers})`;
+    await sql`delete from marketplace.organizations where id = any (${organizations})`;
+  });
   return provider;
 }
+
+const made: Tenant[] = [];
 
 /** What marketplace-execute answered. */
 export interface Answer {
@@ -216,7 +226,7 @@ export async function makeTenant(
     organization: slug,
     config: { allow_private_network: true, ...config },
   });
-  return {
+  const tenant = {
     organizationId: organization.id,
     slug,
     owner,
@@ -226,6 +236,8 @@ export async function makeTenant(
     integrationId,
     provider,
   };
+  made.push(tenant);
+  return tenant;
 }
 
 /** Registers an integration; returns its id. */

@@ -61,18 +61,25 @@ const LONGEST_WAIT_MS = { sync: 3_000, async: 30_000 };
 /** All pages together, in items. */
 const MAX_ITEMS = 50_000;
 
+/** What is known of a run when it fails. */
+interface State {
+  client?: ProviderClient;
+  request?: BuiltRequest;
+  isLeaseUsed: boolean;
+}
+
 /** Runs an action. Never throws: whatever happens is an outcome, to be reported. */
 export async function runAction(sql: Sql, request: RunRequest): Promise<Run> {
   const { begun } = request;
   const scrubber = new SecretScrubber();
-  const state: { client?: ProviderClient; request?: BuiltRequest } = {};
+  const state: State = { isLeaseUsed: false };
   let outcome: Run["outcome"];
   try {
     outcome = { ok: true, output: await run(sql, request, scrubber, state) };
   } catch (thrown) {
     outcome = { ok: false, error: toAppError(thrown) };
     // A lease that was handed out is used, or others would wait for it to run out.
-    if (!state.client && begun.grant.state === "leased") waitUntil(renew(sql, begun.grant));
+    if (begun.grant.state === "leased" && !state.isLeaseUsed) waitUntil(renew(sql, begun.grant));
   }
   const { client } = state;
   const redact = (document: unknown) =>
@@ -107,13 +114,14 @@ async function run(
   sql: Sql,
   { begun, parameters: given, maxPages, sent, isAsync = false }: RunRequest,
   scrubber: SecretScrubber,
-  state: { client?: ProviderClient; request?: BuiltRequest },
+  state: State,
 ): Promise<Output> {
   const { action, integration, provider } = begun;
   const validated = validate(action.request_schema, given);
   if (!validated.ok) throw validationFailed(validated.errors);
   const { parameters } = validated;
 
+  state.isLeaseUsed = true;
   const access = await accessOf(sql, begun);
   scrubber.add(...Object.values(access.secrets));
   const template = baseUrlOf(provider, access.auth, integration.config.api_base as string);

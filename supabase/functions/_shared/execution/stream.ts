@@ -54,8 +54,10 @@ export function reported(
       controller.enqueue(chunk.value);
     },
     async cancel(reason) {
+      // In this order: cancelling ends a read that waits, as if all had come.
+      const ending = end("client_closed");
       await reader.cancel(reason).catch(() => {});
-      await end("client_closed");
+      await ending;
     },
   });
 }
