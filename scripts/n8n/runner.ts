@@ -1,6 +1,6 @@
 /** The n8n process: started, watched, ended, and found again when its supervisor was killed. */
 import { join } from "node:path";
-import { commandLine, requirePort } from "../platform/processes.ts";
+import { commandLine, isPortFree, requirePort } from "../platform/processes.ts";
 import type { Installation } from "./install.ts";
 import { killGroup, sleep } from "./process.ts";
 
@@ -96,8 +96,9 @@ export class Runner {
 /**
  * Ends an n8n whose supervisor was killed: it still holds the ports and the database.
  * @param folder n8n's folder in the home
+ * @param ports what it may still hold
  */
-export async function endOrphan(folder: string): Promise<void> {
+export async function endOrphan(folder: string, ports: number[]): Promise<void> {
   const pid = Number(await Deno.readTextFile(join(folder, "n8n.pid")).catch(() => ""));
   if (!(pid > 1)) return;
   if (!(await commandLine(pid))?.includes("/bin/n8n start")) return;
@@ -107,4 +108,6 @@ export async function endOrphan(folder: string): Promise<void> {
     if (waited === STOP_TIMEOUT_MS) killGroup(pid, "SIGKILL");
     await sleep(100);
   }
+  // Its first thread can be gone while others still hold its sockets.
+  for (let waited = 0; waited < 5000 && !ports.every(isPortFree); waited += 100) await sleep(100);
 }

@@ -74,7 +74,7 @@ export async function startN8n(options: StartOptions): Promise<N8n> {
   await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
   await Deno.mkdir(join(home, "logs"), { recursive: true });
   const secrets = await readSecrets(folder, installation);
-  await endOrphan(folder);
+  await endOrphan(folder, [port, options.brokerPort]);
   const oid = await ensureDatabase({
     adminUrl: dbUrl,
     name: DATABASE,
