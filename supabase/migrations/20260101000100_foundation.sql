@@ -195,6 +195,7 @@ returns boolean
 language plpgsql
 volatile
 set search_path = ''
+set lock_timeout = '500ms' -- whoever comes next waits behind us: deliveries must not wait long
 as $$
 declare
   v_name text := format('%s_%s', p_table, to_char(p_day, 'YYYYMMDD'));
@@ -238,13 +239,14 @@ begin
 end
 $$;
 comment on function marketplace._make_partition(text, date) is
-  'Makes one daily partition (UTC) of a partitioned table, moving in what waited in its default partition. False when it exists.';
+  'Makes one daily partition (UTC) of a partitioned table, moving in what waited in its default partition. False when it exists; lock_not_available when the default one is in use.';
 
 create function marketplace._drop_partitions(p_table text, p_before timestamptz)
 returns int
 language plpgsql
 volatile
 set search_path = ''
+set lock_timeout = '500ms' -- dropping one locks the whole table: deliveries must not wait long
 as $$
 declare
   v_partition record;
@@ -260,7 +262,13 @@ begin
       and to_date(right(c.relname, 8), 'YYYYMMDD') + 1 <= (p_before at time zone 'UTC')::date
     order by c.relname
   loop
-    execute format('drop table marketplace.%I', v_partition.relname);
+    begin
+      execute format('drop table marketplace.%I', v_partition.relname);
+    exception when lock_not_available then
+      -- somebody reads it for long (a backup): it goes with a later run
+      raise warning 'marketplace: partition % is in use and was not dropped', v_partition.relname;
+      exit;
+    end;
     v_dropped := v_dropped + 1;
   end loop;
   -- rows of days that never had a partition
@@ -273,7 +281,7 @@ begin
 end
 $$;
 comment on function marketplace._drop_partitions(text, timestamptz) is
-  'Drops the daily partitions that end before the given time, and older rows of the default one; returns how many partitions.';
+  'Drops the daily partitions that end before the given time, and older rows of the default one; returns how many partitions. What is in use is left for a later run.';
 
 revoke all on all functions in schema marketplace from public;
 grant select, update on marketplace.settings to service_role;

@@ -17,9 +17,15 @@ begin
     for v_day in
       select (now() at time zone 'UTC')::date + n from generate_series(0, v_ahead) as n
     loop
-      if marketplace._make_partition(v_table, v_day) then
-        v_made := v_made + 1;
-      end if;
+      begin
+        if marketplace._make_partition(v_table, v_day) then
+          v_made := v_made + 1;
+        end if;
+      exception when lock_not_available then
+        -- days ahead are ready, so that there is time: v_alerts tells when they run out
+        raise warning 'marketplace: % is in use, its partition of % is made by a later run', v_table, v_day;
+        exit;
+      end;
     end loop;
   end loop;
   return v_made;
@@ -40,12 +46,6 @@ declare
   v_count int;
 begin
   select * into v_settings from marketplace.settings as s;
-  v_done := jsonb_build_object(
-    'event_partitions', marketplace._drop_partitions('webhook_events', now() - v_settings.event_retention),
-    'attempt_partitions', marketplace._drop_partitions('sync_job_attempts', now() - v_settings.attempt_retention),
-    'execution_partitions', marketplace._drop_partitions('execution_logs', now() - v_settings.execution_retention)
-  );
-
   delete from marketplace.webhook_deliveries as d
   where (d.integration_id, d.dedupe_key) in (
     select o.integration_id, o.dedupe_key
@@ -76,7 +76,14 @@ begin
 
   delete from cron.job_run_details as d where d.end_time < now() - interval '2 days';
   get diagnostics v_count = row_count;
-  return v_done || jsonb_build_object('cron_runs', v_count);
+  v_done := v_done || jsonb_build_object('cron_runs', v_count);
+
+  -- last, because the tables stay locked until the end of the transaction
+  return v_done || jsonb_build_object(
+    'attempt_partitions', marketplace._drop_partitions('sync_job_attempts', now() - v_settings.attempt_retention),
+    'execution_partitions', marketplace._drop_partitions('execution_logs', now() - v_settings.execution_retention),
+    'event_partitions', marketplace._drop_partitions('webhook_events', now() - v_settings.event_retention)
+  );
 end
 $$;
 comment on function marketplace.apply_retention(int) is

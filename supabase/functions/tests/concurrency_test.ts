@@ -317,6 +317,38 @@ Deno.test("a partition that is made while rows of its day come in loses none of 
   }
 });
 
+Deno.test("housekeeping lets deliveries through while somebody reads the event log for long", async () => {
+  const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
+  await sql`select marketplace._make_partition('webhook_events', '2020-01-01')`;
+  const reader = await sql.reserve();
+  try {
+    await reader`begin`;
+    await reader`select from marketplace.webhook_events where false`;
+    const began = performance.now();
+    const keeping = (async () => {
+      await sql`select marketplace.apply_retention()`;
+      await sql`select marketplace._make_partition('webhook_events', '2098-01-01')`
+        .catch((error) => assert.ok(sqlState("55P03")(error), error));
+      await sql`select marketplace.ensure_partitions()`;
+    })();
+    for (let n = 0; n < 20; n++) {
+      const [row] = await ingest(sql, lane.integrationId, [{ key: `meanwhile-${n}` }]);
+      assert.equal(row!.outcome, "stored");
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await keeping;
+    assert.ok(performance.now() - began < 10_000);
+  } finally {
+    await reader`rollback`;
+    reader.release();
+  }
+  await sql`select marketplace.apply_retention()`;
+  const [{ left }] = await sql<[{ left: string | null }]>`
+    select to_regclass('marketplace.webhook_events_20200101')::text as left
+  `;
+  assert.equal(left, null);
+});
+
 Deno.test("workflows that report while their dispatches are written down wait for nobody in a circle", async () => {
   const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
   await addJobs(lane, 60);
