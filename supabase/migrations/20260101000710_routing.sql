@@ -52,9 +52,10 @@ as $$
     end
     and (
       p_rule.filter is null
-      -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null
+      -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null; of times with and
+      -- without a zone only the _tz form compares any two: the other raises, and would stop all routing
       or exists (
-        select from jsonb_path_query(p_payload, p_rule.filter, '{}', true) as found
+        select from jsonb_path_query_tz(p_payload, p_rule.filter, '{}', true) as found
         where found not in ('false', 'null')
       )
     )

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(33);
+select plan(34);
 
 -- given an integration, a workflow, and one rule for each way of matching
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -30,6 +30,7 @@ from marketplace.workflows as w,
     ('acme-files', 'folders below docs…', '{}', 'docs*/**', null, true),
     ('acme-files', 'a predicate', '{}', '**', '$.size > 10', true),
     ('acme-files', 'a path that exists', '{}', '**', '$.tags[*] ? (@ == "x")', true),
+    ('acme-files', 'a later time', '{}', '**', '$.at.datetime() > "2026-01-01".datetime()', true),
     ('acme-files', 'switched off', '{}', '**', null, false),
     ('acme-other', 'of another source', '{}', '**', null, true)
   ) as r (source, name, event_types, source_pattern, filter, is_active)
@@ -69,7 +70,8 @@ insert into expectation values
   ('t', 'x', '{"size": 10}', '{}', 'a predicate that does not'),
   ('t', 'x', '{"size": "many"}', '{}', 'a predicate that makes no sense here'),
   ('t', 'x', '{"tags": ["w", "x"]}', '{a path that exists}', 'a path that exists'),
-  ('t', 'x', '{"tags": []}', '{}', 'a path that does not');
+  ('t', 'x', '{"tags": []}', '{}', 'a path that does not'),
+  ('t', 'x', '{"at": "2026-01-02T00:00:00+02:00"}', '{a later time}', 'a time with a zone is compared with one without');
 
 -- then
 select is(
