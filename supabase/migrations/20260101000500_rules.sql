@@ -180,7 +180,7 @@ create table marketplace.sync_rules (
   workflow_id uuid not null references marketplace.workflows (id),
   notify_integration_id uuid references marketplace.integrations (id) on delete set null, -- null: nobody is told
   notify_channel text, -- null: the integration's own config.channel
-  priority int not null default 0,
+  priority int not null default 0 check (priority between -1000 and 1000),
   paused_at timestamptz, -- null: not paused
   max_attempts int check (max_attempts between 1 and 100), -- null: the workflow's
   retry_base interval check (retry_base >= '0'), -- null: the workflow's

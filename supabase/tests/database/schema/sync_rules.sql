@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(21);
+select plan(23);
 
 -- given a rule
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -23,6 +23,8 @@ insert into refusal values
   ('source_pattern = ''''', 'sync_rules_source_pattern_check', 'it has a pattern'),
   ('source_pattern = repeat(''x'', 501)', 'sync_rules_source_pattern_check', 'of a bounded length'),
   ('destination_template = ''''', 'sync_rules_destination_template_check', 'it says where things go'),
+  ('priority = 1001', 'sync_rules_priority_check', 'its head start is one that the queue can count with'),
+  ('priority = -1001', 'sync_rules_priority_check', 'and so is its handicap'),
   ('max_attempts = 0', 'sync_rules_max_attempts_check', 'a job is tried once at least'),
   ('retry_base = ''-1 second''', 'sync_rules_retry_base_check', 'a retry is not in the past'),
   ('retry_cap = ''-1 second''', 'sync_rules_retry_cap_check', 'nor is its cap'),
