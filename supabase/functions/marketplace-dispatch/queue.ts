@@ -1,6 +1,7 @@
 /** The queue as the dispatcher sees it: the database's functions, typed. */
 import { z } from "zod";
 import { type Sql, toJsonText } from "../_shared/db.ts";
+import { AppError } from "../_shared/errors.ts";
 import type { Metric } from "./metrics.ts";
 
 /** What the dispatcher needs to know that only the database keeps (in Vault). */
@@ -60,10 +61,19 @@ export interface DispatchResult {
   retryable?: boolean;
 }
 
-/** Reads the dispatcher's settings. */
+/**
+ * Reads the dispatcher's settings.
+ *
+ * @throws AppError `configuration_missing` (503) when Vault no longer holds them
+ */
 export async function readSettings(sql: Sql): Promise<DispatchSettings> {
   const [row] = await sql`select marketplace.dispatch_settings() as settings`;
-  return DispatchSettings.parse(row?.settings);
+  const settings = DispatchSettings.safeParse(row?.settings);
+  if (settings.success) return settings.data;
+  // Ours to repair: whoever rings has sent nothing wrong.
+  throw new AppError("configuration_missing", 503, "The dispatcher's keys are not in Vault.", {
+    cause: settings.error,
+  });
 }
 
 /** Applies rules to waiting events; at most `limit` of them. */
