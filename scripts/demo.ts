@@ -34,7 +34,7 @@ The first run fetches n8n (about a minute and 2 GB, kept in .local/tools).
 Exits 0 only if every copy is byte-identical to its source.
 
 MARKETPLACE_PORT   base port (default: a free one)
-MARKETPLACE_HOME   state folder, emptied first (default .local/demo)
+MARKETPLACE_HOME   state folder (default .local); the demo's is demo/ in it, emptied first
 `;
 
 const ARTIFACTS = [
@@ -83,8 +83,8 @@ async function main(): Promise<number> {
     Deno.addSignalListener(signal, () => abort.abort(new Error("stopped")));
   }
 
-  const home = Deno.env.get("MARKETPLACE_HOME") ??
-    new URL("../.local/demo", import.meta.url).pathname;
+  // A folder of its own: emptying the developer's would delete a database and its Vault key.
+  const home = join(resolveLayout().home, "demo");
   say(
     paint.bold("Marketplace demo") + paint.dim("  a GitHub run's artifacts, mirrored and proven"),
   );
