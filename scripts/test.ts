@@ -33,7 +33,7 @@ await runCommand(async () => {
   if (values.help) showHelp(HELP);
 
   const abort = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => abort.abort(new Error("interrupted")));
   }
   const total = await run({
