@@ -1,0 +1,302 @@
+-- Who runs an action, and with which account: found as that caller, so that what somebody may not
+-- use does not exist for him. What is refused is a value, not an error: it must stay in the log.
+
+create function marketplace._refusal(p_status int, p_code text, p_message text, p_more jsonb default '{}')
+returns jsonb
+language sql
+immutable
+set search_path = ''
+as $$
+  select jsonb_build_object('status', p_status, 'code', p_code, 'message', p_message) || p_more
+$$;
+comment on function marketplace._refusal(int, text, text, jsonb) is
+  'Why an execution is refused, as Edge Functions tell it; p_more may hold details and retry_after_ms.';
+
+create function marketplace._execution_caller(p_caller jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_caller jsonb;
+begin
+  case p_caller ->> 'kind'
+    when 'service' then
+      v_caller := '{"kind": "service"}';
+    when 'user' then
+      -- the token was verified by whoever connects to the database
+      v_caller := jsonb_build_object('kind', 'user', 'user_id', (p_caller #>> '{claims,sub}')::uuid, 'claims', p_caller -> 'claims');
+    when 'api_key' then
+      v_caller := marketplace.authenticate_api_key(p_caller ->> 'token');
+      v_caller := v_caller || jsonb_build_object('kind', 'api_key', 'api_key_id', v_caller -> 'id');
+    when 'job' then
+      -- as in authorize_job, a living token renews its lease
+      update marketplace.sync_jobs as j
+      set lease_expires_at = greatest(j.lease_expires_at, now() + w.lease)
+      from marketplace.workflows as w, marketplace.sync_rules as r
+      where j.status = 'running' and j.lease_expires_at > now()
+        and j.token_hash = sha256(convert_to(p_caller ->> 'token', 'UTF8'))
+        and w.id = j.workflow_id and r.id = j.rule_id
+      returning jsonb_build_object(
+        'kind', 'job', 'job_id', j.id, 'lease_id', j.lease_id, 'organization_id', j.organization_id, 'correlation_id', j.correlation_id,
+        'integration_ids', jsonb_build_array(r.source_integration_id, r.destination_integration_id, r.notify_integration_id)
+      ) into v_caller;
+      if v_caller is null then
+        raise exception 'the token belongs to no running job'
+          using errcode = 'MK401', hint = 'An attempt that ended, or lost its lease, has none.';
+      end if;
+    else
+      raise exception 'caller % is not known', coalesce(quote_nullable(p_caller ->> 'kind'), 'null') using errcode = 'MK400';
+  end case;
+  return v_caller;
+end
+$$;
+comment on function marketplace._execution_caller(jsonb) is
+  'Proves who calls: a user by claims that were verified, an API key or a job token here (MK401), the service.';
+
+create function marketplace._seen_by_user(p_claims jsonb, p_connection_id uuid, p_integration_id uuid)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_role text := current_setting('role');
+  v_claims text := coalesce(current_setting('request.jwt.claims', true), '');
+  v_seen jsonb;
+begin
+  -- As that user, so that row level security decides and not a copy of its policies. Whatever goes
+  -- wrong in between ends the transaction, and the role with it.
+  perform set_config('request.jwt.claims', p_claims::text, true), set_config('role', 'authenticated', true);
+  select jsonb_build_object(
+    'organizations', (
+      select coalesce(jsonb_agg(jsonb_build_object('id', o.id, 'slug', o.slug, 'role', m.role)), '[]')
+      from marketplace.organizations as o
+      join marketplace.organization_members as m on m.organization_id = o.id
+      where m.user_id = (p_claims ->> 'sub')::uuid
+    ),
+    'connections', (
+      select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+      from marketplace.connections as c
+      where case when p_connection_id is not null then c.id = p_connection_id else c.integration_id = p_integration_id end
+    )
+  ) into v_seen;
+  perform set_config('role', v_role, true), set_config('request.jwt.claims', v_claims, true);
+  return v_seen;
+end
+$$;
+comment on function marketplace._seen_by_user(jsonb, uuid, uuid) is
+  'What row level security shows a user: organizations with the role in them, and the named connection, or those under an integration.';
+
+-- On what -------------------------------------------------------------------------------------
+
+create function marketplace._choose_connection(p_connections jsonb, p_user_id uuid)
+returns jsonb
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_ids jsonb;
+begin
+  -- what works before what does not, then one's own before what others share
+  select jsonb_agg(best.id) into v_ids
+  from (
+    select c.id, rank() over (order by c.status = 'active' desc, c.user_id is not distinct from p_user_id desc) as rank
+    from jsonb_to_recordset(p_connections) as c (id uuid, user_id uuid, status text)
+    where c.status not in ('pending', 'revoked')
+  ) as best
+  where best.rank = 1;
+  if v_ids is null then
+    return jsonb_build_object('refusal', marketplace._refusal(
+      404, 'connection_not_found', 'There is no connection under this integration that you may use: connect an account, or name one in connection_id.'
+    ));
+  elsif jsonb_array_length(v_ids) > 1 then
+    return jsonb_build_object('refusal', marketplace._refusal(
+      409, 'connection_ambiguous', 'There are several connections under this integration: name one in connection_id.',
+      jsonb_build_object('details', jsonb_build_object('connection_ids', v_ids))
+    ));
+  end if;
+  return jsonb_build_object('connection_id', v_ids -> 0);
+end
+$$;
+comment on function marketplace._choose_connection(jsonb, uuid) is
+  'The connection that is meant when only an integration is named: the one of the user, else the one shared; refused when there is none or are several.';
+
+create function marketplace._target_of_user(p_caller jsonb, p_request jsonb, p_integration_id uuid)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_seen jsonb := marketplace._seen_by_user(p_caller -> 'claims', (p_request ->> 'connection_id')::uuid, p_integration_id);
+  v_organization text := p_request ->> 'organization';
+  v_organizations jsonb;
+  v_connections jsonb;
+  v_target jsonb;
+begin
+  select coalesce(jsonb_agg(o), '[]') into v_organizations
+  from jsonb_array_elements(v_seen -> 'organizations') as o
+  where v_organization is null or v_organization in (o ->> 'slug', o ->> 'id');
+  -- for the log of what is refused before it is known whose it would be
+  v_target := jsonb_build_object('organization_id', v_organizations #> '{0,id}');
+  if v_organization is not null and v_organizations = '[]' then
+    return jsonb_build_object('organization_id', v_seen #> '{organizations,0,id}', 'refusal', marketplace._refusal(
+      404, 'organization_not_found', format('You belong to no organization %s: name one by slug or id.', quote_literal(v_organization))
+    ));
+  end if;
+  select coalesce(jsonb_agg(c || jsonb_build_object('role', o -> 'role')), '[]') into v_connections
+  from jsonb_array_elements(v_seen -> 'connections') as c
+  join jsonb_array_elements(v_organizations) as o on o -> 'id' = c -> 'organization_id';
+  if p_request ->> 'connection_id' is not null then
+    v_target := v_target || jsonb_build_object('connection_id', v_connections #> '{0,id}');
+  else
+    v_target := v_target || marketplace._choose_connection(v_connections, (p_caller ->> 'user_id')::uuid);
+  end if;
+  return v_target || coalesce((
+    select jsonb_build_object('organization_id', c -> 'organization_id', 'role', c -> 'role')
+    from jsonb_array_elements(v_connections) as c
+    where c -> 'id' = v_target -> 'connection_id'
+  ), '{}');
+end
+$$;
+comment on function marketplace._target_of_user(jsonb, jsonb, uuid) is
+  'The connection a user means, among those that row level security shows.';
+
+create function marketplace._execution_target(p_caller jsonb, p_request jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_connection_id uuid := (p_request ->> 'connection_id')::uuid;
+  v_organization text := p_request ->> 'organization';
+  v_integration marketplace.integrations;
+  v_connection marketplace.connections;
+  v_organization_id uuid := (p_caller ->> 'organization_id')::uuid;
+  v_target jsonb;
+begin
+  select * into v_integration from marketplace.integrations as i where i.slug = p_request ->> 'integration';
+  case p_caller ->> 'kind'
+    when 'user' then
+      v_target := marketplace._target_of_user(p_caller, p_request, v_integration.id);
+    when 'api_key' then
+      v_target := jsonb_build_object('organization_id', v_organization_id);
+      if v_connection_id is null then
+        v_target := v_target || marketplace._choose_connection(
+          (
+            select coalesce(jsonb_agg(to_jsonb(c)), '[]')
+            from marketplace.connections as c
+            where c.organization_id = v_organization_id and c.integration_id = v_integration.id and c.is_shared
+          ), null
+        );
+      end if;
+    when 'job' then
+      v_target := jsonb_build_object('organization_id', v_organization_id);
+    else
+      v_target := jsonb_build_object('organization_id', coalesce(v_integration.organization_id, marketplace._default_organization_id()));
+  end case;
+  if v_target ? 'refusal' then
+    return v_target;
+  end if;
+
+  v_connection_id := case when p_caller ->> 'kind' = 'user' or v_connection_id is null
+    then (v_target ->> 'connection_id')::uuid else v_connection_id end;
+  select * into v_connection
+  from marketplace.connections as c
+  where c.id = v_connection_id
+    -- a key and a job see what is shared with their organization; users have been shown theirs
+    and (p_caller ->> 'kind' in ('user', 'service') or c.organization_id = v_organization_id and c.is_shared)
+    and (p_request ->> 'integration' is null or c.integration_id = v_integration.id);
+  if v_connection.id is null and (p_request ->> 'connection_id' is not null or p_caller ->> 'kind' in ('user', 'api_key')) then
+    return v_target || jsonb_build_object('refusal', marketplace._refusal(
+      404, 'connection_not_found', format('There is no connection %s that you may use here.', p_request ->> 'connection_id')
+    ));
+  end if;
+  v_organization_id := coalesce(v_connection.organization_id, (v_target ->> 'organization_id')::uuid);
+  v_target := v_target || jsonb_build_object(
+    'organization_id', v_organization_id, 'connection_id', v_connection.id,
+    'integration_id', coalesce(v_connection.integration_id, v_integration.id)
+  );
+  if p_caller ->> 'kind' = 'job' and not coalesce(p_caller -> 'integration_ids' @> jsonb_build_array(v_target -> 'integration_id'), false) then
+    return v_target - 'integration_id' || jsonb_build_object('refusal', marketplace._refusal(
+      403, 'integration_not_allowed', format(
+        'The job''s rule does not name integration %s; its own are %s.', p_request ->> 'integration',
+        (select string_agg(i.slug, ', ') from marketplace.integrations as i where p_caller -> 'integration_ids' @> to_jsonb(i.id))
+      )
+    ));
+  elsif v_target ->> 'integration_id' is null then
+    return v_target || jsonb_build_object('refusal', marketplace._refusal(
+      404, 'integration_not_found', format('Integration %s is not registered.', p_request ->> 'integration')
+    ));
+  elsif v_organization is not null and not exists (
+    select from marketplace.organizations as o where o.id = v_organization_id and v_organization in (o.slug, o.id::text)
+  ) then
+    return v_target || jsonb_build_object('refusal', marketplace._refusal(
+      404, 'organization_not_found', format('What you named does not belong to organization %s.', quote_literal(v_organization))
+    ));
+  end if;
+  return v_target;
+end
+$$;
+comment on function marketplace._execution_target(jsonb, jsonb) is
+  'Which integration with which connection, for which organization: {organization_id, integration_id, connection_id, role}, or {refusal}. Users and keys need a connection; jobs and the service may use an integration''s own credential.';
+
+create function marketplace._execution_refusal(p_caller jsonb, p_target jsonb, p_action marketplace.actions, p_request jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  v_integration marketplace.integrations;
+  v_connection marketplace.connections;
+  v_named text := p_request ->> 'action';
+begin
+  if p_target ? 'refusal' then
+    return p_target -> 'refusal';
+  end if;
+  select * into v_integration from marketplace.integrations as i where i.id = (p_target ->> 'integration_id')::uuid;
+  select * into v_connection from marketplace.connections as c where c.id = (p_target ->> 'connection_id')::uuid;
+  return case
+    when p_caller -> 'scopes' is not null and not p_caller -> 'scopes' ?| array['execute', 'admin'] then
+      marketplace._refusal(403, 'forbidden', format('API key %s may not execute.', p_caller ->> 'prefix'))
+    when p_caller -> 'allowed_actions' is not null and not marketplace._action_allowed(
+      array(select jsonb_array_elements_text(p_caller -> 'allowed_actions')), v_integration.slug, v_named
+    ) then
+      marketplace._refusal(403, 'action_not_allowed', format('API key %s may not run %s.%s.', p_caller ->> 'prefix', v_integration.slug, v_named))
+    when p_action.id is null then
+      marketplace._refusal(404, 'action_not_found', format(
+        'Provider %s has no action %s: select slug from marketplace.actions lists them.', v_integration.provider, v_named
+      ))
+    when p_target ->> 'role' = 'viewer' and not p_action.is_read_only then
+      marketplace._refusal(403, 'forbidden', 'A viewer of the organization may run actions that only read.')
+    when v_integration.status = 'inactive' then
+      marketplace._refusal(422, 'integration_inactive', format('Integration %s is switched off.', v_integration.slug))
+    when v_connection.status = 'reauthorization_required' then
+      marketplace._refusal(409, 'connection_reauthorization_required', format(
+        'Connection %s must be authorized again by its owner: %s', quote_literal(v_connection.name), v_connection.error_message
+      ))
+    when v_connection.status in ('pending', 'revoked') then
+      marketplace._refusal(409, 'connection_' || v_connection.status, format(
+        'Connection %s is %s: connect it first.', quote_literal(v_connection.name), v_connection.status
+      ))
+  end;
+end
+$$;
+comment on function marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb) is
+  'Why a caller may not run an action, or why it cannot run; null when nothing speaks against it.';
+
+revoke all on all functions in schema marketplace from public;
+grant execute on function
+  marketplace._refusal(int, text, text, jsonb),
+  marketplace._execution_caller(jsonb),
+  marketplace._seen_by_user(jsonb, uuid, uuid),
+  marketplace._choose_connection(jsonb, uuid),
+  marketplace._target_of_user(jsonb, jsonb, uuid),
+  marketplace._execution_target(jsonb, jsonb),
+  marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb)
+to service_role;

@@ -1,0 +1,355 @@
+-- Running an action takes two round trips: begin_execution before the provider is called, and
+-- finish_execution after.
+
+create table marketplace.execution_results (
+  execution_id uuid primary key,
+  created_at timestamptz not null,
+  organization_id uuid not null references marketplace.organizations (id) on delete cascade,
+  idempotency_key text check (idempotency_key <> ''), -- null: kept for whoever asks for it at the status URL
+  request_hash bytea not null,
+  is_repeatable boolean not null,
+  lease_until timestamptz not null,
+  http_status int, -- null: still running
+  answer jsonb, -- null: still running, or too large to keep
+  finished_at timestamptz, -- null: still running
+  expires_at timestamptz not null default now() + interval '24 hours',
+  unique (organization_id, idempotency_key),
+  constraint execution_results_finished_check check ((http_status is null) = (finished_at is null))
+);
+comment on table marketplace.execution_results is
+  'Answers that are given again, for a day: to a repeated idempotency key, and at the status URL of what runs in the background. Written by begin_execution and finish_execution. No policy: only functions touch it, which ask who wants to know.';
+comment on column marketplace.execution_results.request_hash is 'SHA-256 of what was asked for: a key is for one request.';
+comment on column marketplace.execution_results.is_repeatable is
+  'Whether the action may run again when its first run never reported.';
+comment on column marketplace.execution_results.lease_until is 'Until then it is taken to be running.';
+create index execution_results_expires_at_idx on marketplace.execution_results (expires_at);
+
+-- Idempotency ---------------------------------------------------------------------------------
+
+create function marketplace._claim_execution(p_execution jsonb, p_request jsonb, p_is_repeatable boolean, p_lease interval)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_result marketplace.execution_results;
+begin
+  insert into marketplace.execution_results as r
+    (execution_id, created_at, organization_id, idempotency_key, request_hash, is_repeatable, lease_until)
+  values (
+    (p_execution ->> 'execution_id')::uuid, (p_execution ->> 'created_at')::timestamptz, (p_execution ->> 'organization_id')::uuid,
+    p_execution ->> 'idempotency_key', decode(p_request ->> 'request_hash', 'hex'), p_is_repeatable, clock_timestamp() + p_lease
+  )
+  on conflict (organization_id, idempotency_key) do update
+    set execution_id = excluded.execution_id, created_at = excluded.created_at, request_hash = excluded.request_hash,
+      is_repeatable = excluded.is_repeatable, lease_until = excluded.lease_until, expires_at = excluded.expires_at,
+      http_status = null, answer = null, finished_at = null
+    where r.expires_at <= clock_timestamp()
+      -- its first run never reported, and may be repeated
+      or r.finished_at is null and r.lease_until <= clock_timestamp() and r.is_repeatable and r.request_hash = excluded.request_hash
+  returning r.* into v_result;
+  if found then
+    return null;
+  end if;
+  select * into v_result
+  from marketplace.execution_results as r
+  where r.organization_id = (p_execution ->> 'organization_id')::uuid and r.idempotency_key = p_execution ->> 'idempotency_key';
+  return case
+    when v_result.request_hash <> decode(p_request ->> 'request_hash', 'hex') then
+      jsonb_build_object('refusal', marketplace._refusal(
+        422, 'idempotency_key_reused', 'The idempotency key was used for another request: a key is for one request, and its repetitions.'
+      ))
+    when v_result.finished_at is not null and v_result.answer is not null then
+      jsonb_build_object('replay', jsonb_build_object(
+        'execution_id', v_result.execution_id, 'http_status', v_result.http_status, 'answer', v_result.answer
+      ))
+    when v_result.finished_at is not null then
+      jsonb_build_object('refusal', marketplace._refusal(
+        409, 'answer_not_kept', format('Execution %s ended with status %s; its answer was too large to be kept.', v_result.execution_id, v_result.http_status),
+        jsonb_build_object('details', jsonb_build_object('execution_id', v_result.execution_id, 'http_status', v_result.http_status))
+      ))
+    when v_result.lease_until > clock_timestamp() then
+      jsonb_build_object('refusal', marketplace._refusal(
+        409, 'execution_in_progress', 'An execution with this idempotency key is under way: ask again for its answer.',
+        jsonb_build_object('retry_after_ms', 1000, 'details', jsonb_build_object('execution_id', v_result.execution_id))
+      ))
+    else
+      jsonb_build_object('refusal', marketplace._refusal(
+        409, 'outcome_unknown', format('Execution %s with this idempotency key never reported: look at the provider whether it took place, then use another key.', v_result.execution_id),
+        jsonb_build_object('details', jsonb_build_object('execution_id', v_result.execution_id))
+      ))
+  end;
+end
+$$;
+comment on function marketplace._claim_execution(jsonb, jsonb, boolean, interval) is
+  'Takes an idempotency key, or the place where a later answer is kept: null; {replay} when the key was answered before, {refusal} when it was used otherwise or is in use.';
+
+-- Before --------------------------------------------------------------------------------------
+
+create function marketplace._log_execution(p_execution jsonb, p_refusal jsonb default null)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  insert into marketplace.execution_logs (
+    id, created_at, organization_id, integration_id, connection_id, caller, user_id, api_key_id, job_id, correlation_id,
+    action, idempotency_key, outcome, duration_ms, error_code, error_message
+  )
+  select
+    e.execution_id, e.created_at, e.organization_id, e.integration_id, e.connection_id, e.caller, e.user_id, e.api_key_id, e.job_id,
+    e.correlation_id, e.action, e.idempotency_key,
+    case when p_refusal is null then 'running' else 'failed' end,
+    case when p_refusal is not null then round((extract(epoch from clock_timestamp() - now()) * 1000)::numeric, 1) end,
+    p_refusal ->> 'code', left(p_refusal ->> 'message', 2000)
+  from jsonb_to_record(p_execution) as e (
+    execution_id uuid, created_at timestamptz, organization_id uuid, integration_id uuid, connection_id uuid, caller text,
+    user_id uuid, api_key_id uuid, job_id uuid, correlation_id uuid, action text, idempotency_key text
+  )
+$$;
+comment on function marketplace._log_execution(jsonb, jsonb) is
+  'Writes down that somebody runs an action, or asked for it and was refused.';
+
+create function marketplace._execution_grant(p_integration_id uuid, p_connection_id uuid, p_request jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  -- The environment may hold the token of the platform's own integration.
+  if p_connection_id is null and exists (
+    select from marketplace.integrations as i
+    where i.id = p_integration_id and i.is_default and p_request -> 'environment_tokens' ? i.provider
+      and not exists (
+        select from marketplace.integration_secrets as s
+        where s.integration_id = i.id and (s.valid_until is null or s.valid_until > now())
+          and s.purpose in ('api_token', 'refresh_token', 'service_account_key', 'private_key', 'client_secret')
+      )
+  ) then
+    return jsonb_build_object('state', 'environment', 'settings', (
+      select marketplace._connection_settings(i.config, '{}') from marketplace.integrations as i where i.id = p_integration_id
+    ));
+  end if;
+  return marketplace.lease_refresh(
+    p_connection_id, case when p_connection_id is null then p_integration_id end, interval '0', null,
+    (
+      select p_request ->> 'google_seed' from marketplace.integrations as i
+      where i.id = p_integration_id and p_connection_id is null and i.is_default and i.provider ~ '^(google|gmail)'
+    )
+  );
+end
+$$;
+comment on function marketplace._execution_grant(uuid, uuid, jsonb) is
+  'The credential an action runs with, as lease_refresh gives it; {state: environment} where the function''s environment holds it.';
+
+create function marketplace.begin_execution(p_request jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_caller jsonb := marketplace._execution_caller(p_request -> 'caller');
+  v_target jsonb := marketplace._execution_target(v_caller, p_request);
+  v_integration_id uuid := v_target ->> 'integration_id';
+  v_connection_id uuid := v_target ->> 'connection_id';
+  v_action marketplace.actions;
+  v_execution jsonb;
+  v_refusal jsonb;
+  v_claim jsonb;
+  v_quota jsonb := '{"windows": []}';
+begin
+  select a.* into v_action
+  from marketplace.actions as a
+  join marketplace.integrations as i on i.provider = a.provider_slug
+  where i.id = v_integration_id and a.slug = p_request ->> 'action';
+  v_execution := v_target || jsonb_build_object(
+    'execution_id', marketplace.uuid_v7(), 'created_at', now(), 'caller', v_caller -> 'kind',
+    'user_id', v_caller -> 'user_id', 'api_key_id', v_caller -> 'api_key_id', 'job_id', v_caller -> 'job_id',
+    'correlation_id', coalesce(v_caller -> 'correlation_id', p_request -> 'correlation_id'), 'action', p_request -> 'action',
+    -- a job's next attempt does its work anew
+    'idempotency_key', coalesce(v_caller ->> 'lease_id' || ':' || (p_request ->> 'idempotency_key'), p_request ->> 'idempotency_key')
+  );
+
+  v_refusal := marketplace._execution_refusal(v_caller, v_target, v_action, p_request);
+  if v_refusal is null and (v_execution ->> 'idempotency_key' is not null or p_request @> '{"is_async": true}') then
+    v_claim := marketplace._claim_execution(
+      v_execution, p_request, v_action.is_read_only or v_action.is_idempotent or v_action.idempotency_header is not null, interval '160 seconds'
+    );
+    if v_claim ? 'replay' then
+      return jsonb_build_object('correlation_id', v_execution -> 'correlation_id', 'replay', v_claim -> 'replay');
+    end if;
+    v_refusal := v_claim -> 'refusal';
+  end if;
+  if v_refusal is null then
+    v_refusal := marketplace._quota_refusal(v_integration_id, v_connection_id, v_action.slug, 0, null);
+    if v_refusal is null then
+      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1));
+      v_refusal := marketplace._quota_refusal(
+        v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1), v_quota -> 'spent'
+      );
+    end if;
+    if v_refusal is not null then
+      delete from marketplace.execution_results as r where r.execution_id = (v_execution ->> 'execution_id')::uuid;
+    end if;
+  end if;
+  if v_refusal is not null and v_execution ->> 'organization_id' is null then
+    return jsonb_build_object('correlation_id', v_execution -> 'correlation_id', 'refusal', v_refusal);
+  end if;
+  perform marketplace._log_execution(v_execution, v_refusal);
+  v_execution := v_execution - array['claims', 'refusal'];
+  if v_refusal is not null then
+    return v_execution || jsonb_build_object('refusal', v_refusal);
+  end if;
+  return v_execution || jsonb_build_object(
+    'integration', marketplace._integration_json(v_integration_id),
+    'provider', marketplace._provider_json(v_action.provider_slug) || (
+      select jsonb_build_object('rate_limit', p.rate_limit, 'response_errors', p.response_errors)
+      from marketplace.providers as p where p.slug = v_action.provider_slug
+    ),
+    'action', to_jsonb(v_action) - array['id', 'name', 'description', 'created_at', 'updated_at'],
+    'grant', marketplace._execution_grant(v_integration_id, v_connection_id, p_request),
+    'windows', v_quota -> 'windows'
+  );
+end
+$$;
+comment on function marketplace.begin_execution(jsonb) is
+  'All that must be known and done before an action runs, in one round trip: proves the caller (MK401), finds connection, integration and action as that caller, checks what it may, claims the idempotency key, reserves quota, reads the credential, and writes the log row. Answers with all of it, or with {replay}, or with {refusal}, which is in the log. For Edge Functions only.';
+
+-- After ---------------------------------------------------------------------------------------
+
+create function marketplace.finish_execution(p_result jsonb)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  update marketplace.execution_logs as x
+  set outcome = r.outcome, status_code = r.status_code, attempt_count = r.attempt_count, duration_ms = greatest(r.duration_ms, 0),
+    request = r.request, response = r.response,
+    error_code = case when r.outcome = 'failed' then coalesce(r.error_code, 'failed') end, error_message = left(r.error_message, 2000)
+  from jsonb_to_record(p_result) as r (
+    outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb, response jsonb, error_code text, error_message text
+  )
+  where x.id = (p_result ->> 'execution_id')::uuid and x.created_at = (p_result ->> 'created_at')::timestamptz
+    and (x.outcome = 'running' or x.error_code = 'execution_lost');
+  if not found then
+    return; -- reported before
+  end if;
+  perform marketplace._settle_quota(p_result);
+
+  if p_result @> '{"is_kept": true}' then
+    update marketplace.execution_results as r
+    set http_status = (p_result ->> 'http_status')::int, finished_at = clock_timestamp(),
+      answer = nullif(p_result -> 'answer', 'null')
+    where r.execution_id = (p_result ->> 'execution_id')::uuid;
+  else
+    -- nothing happened that a repetition would do twice
+    delete from marketplace.execution_results as r where r.execution_id = (p_result ->> 'execution_id')::uuid;
+  end if;
+end
+$$;
+comment on function marketplace.finish_execution(jsonb) is
+  'Reports how an execution ended, in one round trip: completes its log row, settles the quota, keeps the answer for repetitions or frees the idempotency key. A second report changes nothing. For Edge Functions only.';
+
+create function marketplace.read_execution(p_execution_id uuid, p_caller jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_caller jsonb := marketplace._execution_caller(p_caller);
+  v_execution jsonb;
+begin
+  select jsonb_build_object(
+    'execution_id', r.execution_id, 'created_at', r.created_at, 'correlation_id', x.correlation_id, 'action', x.action,
+    'status', case
+      when r.finished_at is not null then case when r.http_status < 400 then 'succeeded' else 'failed' end
+      when r.lease_until > clock_timestamp() then 'running'
+      else 'lost'
+    end,
+    'http_status', r.http_status, 'answer', r.answer, 'finished_at', r.finished_at
+  ) into v_execution
+  from marketplace.execution_results as r
+  join marketplace.execution_logs as x on x.id = r.execution_id and x.created_at = r.created_at
+  where r.execution_id = p_execution_id and r.expires_at > clock_timestamp()
+    -- who asked for it may know what came of it
+    and case v_caller ->> 'kind'
+      when 'service' then true
+      when 'user' then x.user_id = (v_caller ->> 'user_id')::uuid
+      when 'job' then x.job_id = (v_caller ->> 'job_id')::uuid
+      else x.api_key_id = (v_caller ->> 'api_key_id')::uuid
+        or x.organization_id = (v_caller ->> 'organization_id')::uuid and v_caller -> 'scopes' ? 'admin'
+    end;
+  if v_execution is null then
+    raise exception 'execution % is not known, or its answer is no longer kept', coalesce(p_execution_id::text, 'null')
+      using errcode = 'MK404', hint = 'Answers of executions in the background, or with an idempotency key, are kept for a day.';
+  end if;
+  return v_execution;
+end
+$$;
+comment on function marketplace.read_execution(uuid, jsonb) is
+  'State and answer of an execution that runs in the background or had an idempotency key, for whoever asked for it; MK401, MK404. For Edge Functions only.';
+
+create function marketplace.maintain_executions(p_limit int default 10000)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_lost int;
+  v_forgotten int;
+begin
+  update marketplace.execution_logs as x
+  set outcome = 'failed', error_code = 'execution_lost',
+    error_message = 'It never reported: what ran it was stopped. Whether the provider was reached is not known.',
+    duration_ms = round((extract(epoch from now() - x.created_at) * 1000)::numeric)
+  where x.outcome = 'running' and x.created_at < now() - interval '10 minutes';
+  get diagnostics v_lost = row_count;
+  delete from marketplace.execution_results as r
+  where r.execution_id in (
+    select o.execution_id from marketplace.execution_results as o where o.expires_at < now() limit p_limit
+  );
+  get diagnostics v_forgotten = row_count;
+  return jsonb_build_object('lost', v_lost, 'forgotten', v_forgotten);
+end
+$$;
+comment on function marketplace.maintain_executions(int) is
+  'Rung by pg_cron: marks executions that never reported, forgets answers after their day; returns how many of each.';
+
+-- Who may ---------------------------------------------------------------------------------------
+
+alter table marketplace.execution_results enable row level security;
+-- What somebody does with an account of his own is for him, and for whoever answers for the organization.
+alter policy "members read their executions" on marketplace.execution_logs
+  using (
+    organization_id in (select marketplace.my_organization_ids())
+    and (
+      user_id = (select auth.uid())
+      or user_id is null and connection_id is null
+      or connection_id in (select c.id from marketplace.connections as c where c.is_shared)
+      or organization_id in (
+        select m.organization_id from marketplace.organization_members as m
+        where m.user_id = (select auth.uid()) and m.role in ('owner', 'admin')
+      )
+    )
+  );
+
+revoke all on all functions in schema marketplace from public;
+grant select, insert, update, delete on marketplace.execution_results to service_role;
+grant execute on function
+  marketplace._claim_execution(jsonb, jsonb, boolean, interval),
+  marketplace._log_execution(jsonb, jsonb),
+  marketplace._execution_grant(uuid, uuid, jsonb),
+  marketplace.begin_execution(jsonb),
+  marketplace.finish_execution(jsonb),
+  marketplace.read_execution(uuid, jsonb),
+  marketplace.maintain_executions(int)
+to service_role;
+
+select marketplace._schedule('marketplace_executions', '*/10 * * * *', null, 'select marketplace.maintain_executions()');
