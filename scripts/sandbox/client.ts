@@ -1,23 +1,34 @@
 import type { Fault, FaultRequest } from "./core/faults.ts";
 import type { JournalEntry, JournalFilter } from "./core/journal.ts";
+import type { PushInfo, PushOptions } from "./core/pushes.ts";
 import type { GitHubRun } from "./providers/github.ts";
 import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
-import type { DriveFileInfo } from "./providers/google_drive.ts";
+import type { GoogleChannelInfo } from "./providers/google_channels.ts";
+import type {
+  DriveEdit,
+  DriveFileFixture,
+  DriveFileInfo,
+} from "./providers/google_drive_fixtures.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
 import type { FlavourName } from "./s3/flavours.ts";
 import type { S3ObjectInfo } from "./s3/server.ts";
 
 export type {
+  DriveEdit,
+  DriveFileFixture,
   DriveFileInfo,
   Fault,
   FaultRequest,
   FlavourName,
   GitHubRun,
   GitHubRunFixture,
+  GoogleChannelInfo,
   GoogleOAuthFixture,
   JournalEntry,
   JournalFilter,
+  PushInfo,
+  PushOptions,
   S3ObjectInfo,
   SlackChannelFixture,
   SlackMessage,
@@ -46,6 +57,32 @@ export class SandboxClient {
   /** Sets the Drive storage quota in bytes. */
   async setDriveQuota(limitBytes: number): Promise<void> {
     await this.#json("POST", "/drive/quota", { limit_bytes: limitBytes });
+  }
+
+  /** Makes a file in Drive, and the folders on its way. */
+  createDriveFile(fixture: DriveFileFixture): Promise<DriveFileInfo> {
+    return this.#json("POST", "/drive/files", fixture);
+  }
+
+  /** Edits, renames, moves, trashes or restores a file or folder: one change. */
+  editDriveFile(id: string, edit: DriveEdit): Promise<DriveFileInfo> {
+    return this.#json("PATCH", `/drive/files/${encodeURIComponent(id)}`, edit);
+  }
+
+  /** Deletes a file, or a folder with all that is in it, for good. */
+  async removeDriveFile(id: string): Promise<void> {
+    await this.#json("DELETE", `/drive/files/${encodeURIComponent(id)}`);
+  }
+
+  /** Lets every page token that Drive has given until now be refused. */
+  async expireDrivePageTokens(): Promise<void> {
+    await this.#json("POST", "/drive/expire_page_tokens");
+  }
+
+  /** The notification channels that are open at Drive and Calendar. */
+  async googleChannels(): Promise<GoogleChannelInfo[]> {
+    return (await this.#json<{ channels: GoogleChannelInfo[] }>("GET", "/google/channels"))
+      .channels;
   }
 
   /** Every file and folder in Drive. */
@@ -108,6 +145,21 @@ export class SandboxClient {
   async journal(filter: JournalFilter = {}): Promise<JournalEntry[]> {
     const path = `/journal${query({ ...filter })}`;
     return (await this.#json<{ entries: JournalEntry[] }>("GET", path)).entries;
+  }
+
+  /** Says how pushes leave: at once, held back, lost, several times, with which repetitions. */
+  async setPushes(options: PushOptions): Promise<void> {
+    await this.#json("POST", "/pushes/options", options);
+  }
+
+  /** Sends the pushes that were held, the latest first when asked; tells how many. */
+  async releasePushes(options: { reverse?: boolean } = {}): Promise<number> {
+    return (await this.#json<{ released: number }>("POST", "/pushes/release", options)).released;
+  }
+
+  /** What was pushed or is to be, oldest first, with each try. */
+  async pushes(): Promise<PushInfo[]> {
+    return (await this.#json<{ pushes: PushInfo[] }>("GET", "/pushes")).pushes;
   }
 
   /** Moves the sandbox's clock: URLs, tokens and sessions age by `ms` milliseconds. */

@@ -3,10 +3,11 @@ import { z } from "zod";
 import { FaultRequest } from "./core/faults.ts";
 import { FixtureError } from "./core/fixtures.ts";
 import type { Provider, Sandbox } from "./core/provider.ts";
+import { PushOptions } from "./core/pushes.ts";
 
 /**
- * The sandbox's own interface, mounted at `/_control`: faults, journal, clock, reset, and each
- * provider's fixtures and inspections.
+ * The sandbox's own interface, mounted at `/_control`: faults, journal, pushes, clock, reset, and
+ * each provider's fixtures and inspections.
  */
 export function createControl(sandbox: Sandbox, providers: readonly Provider[]): Hono {
   const names = providers.map(({ name }) => name);
@@ -42,6 +43,20 @@ export function createControl(sandbox: Sandbox, providers: readonly Provider[]):
     return c.body(null, 204);
   });
 
+  control.post("/pushes/options", async (c) => {
+    const options = PushOptions.parse(await c.req.json());
+    if (options.provider !== undefined && !names.includes(options.provider)) {
+      return refuse(c, `There is no provider ${options.provider}; use one of ${names.join(", ")}.`);
+    }
+    return c.json(sandbox.pushes.configure(options));
+  });
+  control.get("/pushes", (c) => c.json({ pushes: sandbox.pushes.list() }));
+  control.post("/pushes/release", async (c) => {
+    const { reverse } = z.strictObject({ reverse: z.boolean().default(false) })
+      .parse(await c.req.json());
+    return c.json({ released: await sandbox.pushes.release(reverse) });
+  });
+
   control.post("/clock", async (c) => {
     const { advance_ms } = z.strictObject({ advance_ms: z.int() }).parse(await c.req.json());
     sandbox.clock.advance(advance_ms);
@@ -52,6 +67,7 @@ export function createControl(sandbox: Sandbox, providers: readonly Provider[]):
     sandbox.faults.clear();
     sandbox.journal.clear();
     sandbox.clock.reset();
+    await sandbox.pushes.reset();
     for (const provider of providers) await provider.reset();
     return c.body(null, 204);
   });

@@ -6,6 +6,7 @@ import { Faults } from "./core/faults.ts";
 import { Journal } from "./core/journal.ts";
 import { observe } from "./core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "./core/provider.ts";
+import { Pushes } from "./core/pushes.ts";
 import { createGitHub, DOWNLOADS_AT } from "./providers/github.ts";
 import { createGoogle } from "./providers/google.ts";
 import { createSlack } from "./providers/slack.ts";
@@ -49,11 +50,13 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   const { port, s3Port, hostname = "127.0.0.1", storageLimitBytes } = options;
   let storageOrigin = "";
   const contents = new ContentStore(storageLimitBytes);
+  const clock = new Clock();
   const sandbox: Sandbox = {
-    clock: new Clock(),
+    clock,
     contents,
     faults: new Faults(),
     journal: new Journal(),
+    pushes: new Pushes(clock),
     storageOrigin: () => storageOrigin,
   };
 
@@ -95,6 +98,7 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
     s3Url: storageOrigin,
     async stop() {
       closing.abort();
+      await sandbox.pushes.reset();
       await Promise.all([restServer.finished, storageServer.finished]);
       await contents.close();
     },

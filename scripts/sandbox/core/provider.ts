@@ -3,6 +3,7 @@ import type { Clock } from "./clock.ts";
 import type { ContentStore } from "./contents.ts";
 import type { Faults, Refusal } from "./faults.ts";
 import type { Journal } from "./journal.ts";
+import type { Pushes } from "./pushes.ts";
 
 /** What all providers of one sandbox share. */
 export interface Sandbox {
@@ -10,6 +11,7 @@ export interface Sandbox {
   readonly contents: ContentStore;
   readonly faults: Faults;
   readonly journal: Journal;
+  readonly pushes: Pushes;
   /** Origin of the storage port, where S3 and signed download URLs live. */
   storageOrigin(): string;
 }

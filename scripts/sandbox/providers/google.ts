@@ -5,6 +5,7 @@ import { StorageFullError } from "../core/contents.ts";
 import { UploadCutError } from "../core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { bearerToken } from "../core/requests.ts";
+import { GoogleChannels } from "./google_channels.ts";
 import { createDrive } from "./google_drive.ts";
 import { GoogleError, googleErrorResponse } from "./google_errors.ts";
 
@@ -43,7 +44,8 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
   let oauth = { expiresIn: HEADER_LIFETIME_S, invalidGrant: false };
   issueFirstToken();
 
-  const drive = createDrive(sandbox, mountedAt);
+  const channels = new GoogleChannels(sandbox);
+  const drive = createDrive(sandbox, mountedAt, channels);
   const app = new Hono<ObservedEnv>();
 
   app.post("/oauth2/token", async (c) => {
@@ -122,6 +124,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     if (wanted.revoke_access_tokens) tokens.clear();
     return c.json({ expires_in: oauth.expiresIn, invalid_grant: oauth.invalidGrant });
   });
+  control.get("/google/channels", (c) => c.json({ channels: channels.list() }));
   control.route("/", drive.control);
 
   return {
@@ -138,6 +141,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
       tokens.clear();
       issueFirstToken();
       oauth = { expiresIn: HEADER_LIFETIME_S, invalidGrant: false };
+      channels.reset();
       await drive.reset();
     },
   };

@@ -1,14 +1,17 @@
 import { type Context, Hono } from "hono";
-import { z } from "zod";
 import type { ObservedEnv, Sandbox } from "../core/provider.ts";
 import { serveContent } from "../core/serve_content.ts";
+import type { GoogleChannels, WatchedResource } from "./google_channels.ts";
+import { DriveChanges } from "./google_drive_changes.ts";
 import {
   describeFile,
   type DriveFile,
   DriveFiles,
+  type FileEvent,
   parseMetadata,
   ROOT_ID,
 } from "./google_drive_files.ts";
+import { createDriveFixtures } from "./google_drive_fixtures.ts";
 import { GoogleError } from "./google_errors.ts";
 import { parseFields, selectFields } from "./google_fields.ts";
 import { parseQuery } from "./google_query.ts";
@@ -17,35 +20,34 @@ import { createUploads } from "./google_upload.ts";
 const USUAL_FILE_FIELDS = "kind,id,name,mimeType";
 const USUAL_LIST_FIELDS = `kind,nextPageToken,incompleteSearch,files(${USUAL_FILE_FIELDS})`;
 
-/** A file as an assertion sees it. */
-export interface DriveFileInfo {
-  id: string;
-  name: string;
-  /** Names from the root folder down, joined by `/`. */
-  path: string;
-  mime_type: string;
-  parents: string[];
-  trashed: boolean;
-  size: number | null;
-  md5: string | null;
-  sha256: string | null;
-  app_properties: Record<string, string>;
-}
+const USUAL_CHANGES_FIELDS =
+  `kind,nextPageToken,newStartPageToken,changes(kind,type,changeType,time,removed,fileId,file(${USUAL_FILE_FIELDS}))`;
+const API = "https://www.googleapis.com/drive/v3";
+const HOUR_MS = 60 * 60 * 1000;
 
 /** Drive as a part of Google's provider. */
 export interface DriveApi {
+  readonly files: DriveFiles;
   readonly app: Hono<ObservedEnv>;
   readonly control: Hono;
   reset(): Promise<void>;
 }
 
 /**
- * Drive v3: files and folders.
+ * Drive v3: files and folders, their changes, and channels that tell of them.
  *
- * @see https://developers.google.com/workspace/drive/api/reference/rest/v3/files
+ * @see https://developers.google.com/workspace/drive/api/reference/rest/v3
  */
-export function createDrive(sandbox: Sandbox, mountedAt: string): DriveApi {
-  const files = new DriveFiles(sandbox.clock);
+export function createDrive(
+  sandbox: Sandbox,
+  mountedAt: string,
+  channels: GoogleChannels,
+): DriveApi {
+  const changes = new DriveChanges();
+  const files = new DriveFiles(sandbox.clock, (event) => {
+    changes.record(event.file.id, event.state === "remove", sandbox.clock.now());
+    tellChannels(channels, event);
+  });
   const app = new Hono<ObservedEnv>();
 
   app.get("/drive/v3/about", (c) => {
@@ -111,8 +113,8 @@ export function createDrive(sandbox: Sandbox, mountedAt: string): DriveApi {
     const metadata = parseMetadata(await c.req.text());
     files.check(id, metadata);
     const ids = (name: string) => (c.req.query(name) ?? "").split(",").filter(Boolean);
-    files.move(files.get(id), ids("addParents"), ids("removeParents"));
-    return answer(c, await files.update(id, metadata), c.req.query("fields"));
+    const edit = { addParents: ids("addParents"), removeParents: ids("removeParents") };
+    return answer(c, await files.update(id, metadata, edit), c.req.query("fields"));
   });
 
   app.delete("/drive/v3/files/:id", async (c) => {
@@ -126,51 +128,68 @@ export function createDrive(sandbox: Sandbox, mountedAt: string): DriveApi {
       files.check(fileId, metadata);
       files.checkQuota(content.size);
       const file = fileId === undefined
-        ? files.create(metadata, content)
-        : await files.update(fileId, metadata, content);
+        ? files.create(metadata, { content })
+        : await files.update(fileId, metadata, { content });
       return answer(c, file, fields);
     },
   });
   app.route("/", uploads.app);
 
-  const control = new Hono();
-  control.get("/drive/files", (c) => {
-    const listed = files.all().map((file): DriveFileInfo => ({
-      id: file.id,
-      name: file.name,
-      path: files.pathOf(file),
-      mime_type: file.mimeType,
-      parents: file.parents,
-      trashed: file.trashed,
-      size: file.content?.size ?? null,
-      md5: file.content?.digests.md5 ?? null,
-      sha256: file.content?.digests.sha256 ?? null,
-      app_properties: file.appProperties,
-    }));
-    return c.json({ files: listed });
+  app.get("/drive/v3/changes/startPageToken", (c) => {
+    refuseSharedDrive(c);
+    return c.json({ kind: "drive#startPageToken", startPageToken: changes.startPageToken });
   });
-  control.get("/drive/files/:id/content", (c) => {
-    const content = files.all().find(({ id }) => id === c.req.param("id"))?.content;
-    if (!content) {
-      const message = `There is no file ${c.req.param("id")} with a content.`;
-      return c.json({ error: { code: "not_found", message } }, 404);
-    }
-    return serveContent(content, c.req.header("range"), {
-      "content-type": "application/octet-stream",
+
+  app.get("/drive/v3/changes", (c) => {
+    refuseSharedDrive(c);
+    const { changes: found, ...tokens } = changes.page(readChangesToken(c), {
+      size: readCount(c, "pageSize", 100),
+      includeRemoved: c.req.query("includeRemoved") !== "false",
     });
+    const page = {
+      kind: "drive#changeList",
+      ...tokens,
+      changes: found.map(({ fileId, removed, time }) => ({
+        kind: "drive#change",
+        type: "file",
+        changeType: "file",
+        time: new Date(time).toISOString(),
+        removed,
+        fileId,
+        ...(removed ? {} : { file: describeFile(files.get(fileId)) }),
+      })),
+    };
+    const mask = parseFields(c.req.query("fields") ?? USUAL_CHANGES_FIELDS);
+    return c.json(selectFields(page, mask, CHANGES_FIELDS) as object);
   });
-  control.post("/drive/quota", async (c) => {
-    const wanted = z.strictObject({ limit_bytes: z.int().min(0) }).parse(await c.req.json());
-    files.quotaBytes = wanted.limit_bytes;
-    return c.json(wanted);
+
+  app.post("/drive/v3/changes/watch", async (c) => {
+    refuseSharedDrive(c);
+    const pageToken = readChangesToken(c);
+    changes.page(pageToken, { size: 1, includeRemoved: true });
+    const uri = `${API}/changes?alt=json&pageToken=${pageToken}`;
+    return c.json(await channels.open(await c.req.text(), watched("changes", uri, 7 * 24)));
+  });
+
+  app.post("/drive/v3/files/:id/watch", async (c) => {
+    const { id } = files.get(c.req.param("id"));
+    const uri = `${API}/files/${id}?alt=json`;
+    return c.json(await channels.open(await c.req.text(), watched(`file:${id}`, uri, 24)));
+  });
+
+  app.post("/drive/v3/channels/stop", async (c) => {
+    channels.stop(await c.req.text());
+    return c.body(null, 204);
   });
 
   return {
+    files,
     app,
-    control,
+    control: createDriveFixtures(sandbox, files, changes),
     async reset() {
       await uploads.reset();
       await files.clear();
+      changes.clear();
     },
   };
 }
@@ -189,6 +208,32 @@ function readCount(c: Context, name: string, usual: number): number {
   if (Number.isInteger(count) && count >= 1 && count <= 1000) return count;
   const message = "Invalid value. Values must be within the range: [1, 1000]";
   throw new GoogleError("invalid", message, parameter(name));
+}
+
+function readChangesToken(c: Context): string {
+  const token = c.req.query("pageToken");
+  if (token) return token;
+  throw new GoogleError("required", "Required parameter: pageToken", parameter("pageToken"));
+}
+
+/** The sandbox's account has My Drive only. */
+function refuseSharedDrive(c: Context): void {
+  const id = c.req.query("driveId");
+  if (!id) return;
+  throw new GoogleError("notFound", `Shared drive not found: ${id}`, parameter("driveId"));
+}
+
+function watched(what: string, uri: string, longestHours: number): WatchedResource {
+  return { key: `drive:${what}`, uri, usualMs: HOUR_MS, longestMs: longestHours * HOUR_MS };
+}
+
+function tellChannels(channels: GoogleChannels, { file, state, changed }: FileEvent): void {
+  channels.notify("drive:changes", { state: "change", body: '{"kind":"drive#changes"}' });
+  channels.notify(`drive:file:${file.id}`, { state, changed });
+  const isInOrOut = state !== "update" || changed.includes("parents");
+  for (const parent of isInOrOut ? file.parents : []) {
+    channels.notify(`drive:file:${parent}`, { state: "update", changed: ["children"] });
+  }
 }
 
 function writePageToken(start: number): string {
@@ -210,9 +255,15 @@ const FILE_FIELDS = new Set(
   quotaBytesUsed md5Checksum sha1Checksum sha256Checksum headRevisionId originalFilename
   fileExtension fullFileExtension
   capabilities driveId iconLink lastModifyingUser owners permissions resourceKey shared
-  shortcutDetails thumbnailLink viewedByMeTime`.split(/\s+/),
+  shortcutDetails thumbnailLink viewedByMeTime
+  displayName emailAddress me permissionId photoLink`.split(/\s+/),
 );
 const LIST_FIELDS = new Set([...FILE_FIELDS, "files", "nextPageToken", "incompleteSearch"]);
+const CHANGES_FIELDS = new Set([
+  ...FILE_FIELDS,
+  ..."changes nextPageToken newStartPageToken type changeType time removed fileId file driveId drive"
+    .split(" "),
+]);
 const ABOUT_FIELDS = new Set(
   "kind user displayName emailAddress me permissionId storageQuota limit usage usageInDrive"
     .split(" "),

@@ -13,6 +13,33 @@ export const USUAL_QUOTA_BYTES = 15 * 1024 ** 3;
 
 const EDITORS = /^application\/vnd\.google-apps\.(?!folder$)/;
 
+/** Who works in Drive. */
+export interface DriveUser {
+  name: string;
+  email: string;
+}
+
+/** The user whom the sandbox's tokens belong to. */
+export const DRIVE_USER: DriveUser = { name: "Sandbox", email: "sandbox@example.com" };
+
+/** What happened to a file, for the log of changes and for whoever watches. */
+export interface FileEvent {
+  file: DriveFile;
+  /** As Drive names it in `X-Goog-Resource-State`. */
+  state: "add" | "remove" | "update" | "trash" | "untrash";
+  /** As Drive names it in `X-Goog-Changed`. */
+  changed: ("content" | "parents" | "properties")[];
+}
+
+/** What besides the metadata changes with a file. */
+export interface FileEdit {
+  content?: Content | undefined;
+  addParents?: readonly string[];
+  removeParents?: readonly string[];
+  /** The token's own user when absent. */
+  author?: DriveUser | undefined;
+}
+
 /** The writable metadata of a file that the sandbox knows; further properties are ignored. */
 export const DriveMetadata = z.object({
   id: z.string().optional(),
@@ -61,6 +88,7 @@ export interface DriveFile {
   /** Absent for folders and files that were made of metadata only. */
   content: Content | undefined;
   revision: string | undefined;
+  lastModifyingUser: DriveUser;
 }
 
 /** The files of one Drive and the rules by which they come and change. */
@@ -70,7 +98,8 @@ export class DriveFiles {
   readonly #files = new Map<string, DriveFile>();
   readonly #generatedIds = new Set<string>();
 
-  constructor(readonly clock: Clock) {
+  /** @param noted is told each change once it is done */
+  constructor(readonly clock: Clock, readonly noted: (event: FileEvent) => void) {
     this.#makeRoot();
   }
 
@@ -126,7 +155,13 @@ export class DriveFiles {
   }
 
   /** Makes a file of checked metadata. */
-  create(metadata: DriveMetadata, content?: Content): DriveFile {
+  create(metadata: DriveMetadata, { content, author }: FileEdit = {}): DriveFile {
+    const file = this.#make(metadata, content, author);
+    this.noted({ file, state: "add", changed: [] });
+    return file;
+  }
+
+  #make(metadata: DriveMetadata, content?: Content, author: DriveUser = DRIVE_USER): DriveFile {
     const now = this.clock.now();
     const file: DriveFile = {
       id: metadata.id ?? newId(),
@@ -142,36 +177,51 @@ export class DriveFiles {
       version: 1,
       content,
       revision: content && newId(),
+      lastModifyingUser: author,
     };
     this.#files.set(file.id, file);
     return file;
   }
 
-  /** Changes what the checked metadata names and, when there is one, replaces the content. */
-  async update(id: string, metadata: DriveMetadata, content?: Content): Promise<DriveFile> {
+  /**
+   * Changes what the checked metadata names, moves the file, and, when there is one, replaces the
+   * content: one change, whatever it is made of.
+   *
+   * @throws GoogleError `notFound` when a folder does not exist
+   */
+  async update(id: string, metadata: DriveMetadata, edit: FileEdit = {}): Promise<DriveFile> {
     const file = this.get(id);
+    const removed = (edit.removeParents ?? []).map((parent) => this.get(parent).id);
+    const added = (edit.addParents ?? []).map((parent) => this.get(parent).id);
+    const wasTrashed = file.trashed;
+    file.parents = [...file.parents.filter((each) => !removed.includes(each)), ...added];
     file.name = metadata.name ?? file.name;
     file.mimeType = metadata.mimeType ?? file.mimeType;
     file.description = metadata.description ?? file.description;
     file.trashed = metadata.trashed ?? file.trashed;
     file.appProperties = mergeProperties(file.appProperties, metadata.appProperties);
     file.properties = mergeProperties(file.properties, metadata.properties);
-    file.modifiedAt = this.clock.now();
-    file.version++;
-    if (content) {
-      const replaced = file.content;
-      file.content = content;
+    const replaced = edit.content && file.content;
+    if (edit.content) {
+      file.content = edit.content;
       file.revision = newId();
-      await replaced?.release();
     }
+    const changed: FileEvent["changed"] = [];
+    if (edit.content) changed.push("content");
+    if (added.length + removed.length > 0) changed.push("parents");
+    const { trashed: _trashed, ...described } = metadata;
+    if (Object.values(described).some((value) => value !== undefined)) changed.push("properties");
+    const state = file.trashed === wasTrashed ? "update" : file.trashed ? "trash" : "untrash";
+    this.#touch(file, edit.author);
+    this.noted({ file, state, changed });
+    await replaced?.release();
     return file;
   }
 
-  /** @throws GoogleError `notFound` when a folder does not exist */
-  move(file: DriveFile, add: readonly string[], remove: readonly string[]): void {
-    const removed = remove.map((id) => this.get(id).id);
-    const added = add.map((id) => this.get(id).id);
-    file.parents = [...file.parents.filter((id) => !removed.includes(id)), ...added];
+  #touch(file: DriveFile, author: DriveUser = DRIVE_USER): void {
+    file.modifiedAt = this.clock.now();
+    file.version++;
+    file.lastModifyingUser = author;
   }
 
   /** Deletes a file, or a folder with all that is in it. */
@@ -180,6 +230,7 @@ export class DriveFiles {
       await this.remove(child);
     }
     this.#files.delete(file.id);
+    this.noted({ file, state: "remove", changed: [] });
     await file.content?.release();
   }
 
@@ -210,6 +261,19 @@ export class DriveFiles {
     return parent ? `${this.pathOf(parent)}/${file.name}` : file.name;
   }
 
+  /** The folder at a path below the root, made when it is not there; `""` is the root. */
+  folder(path: string): DriveFile {
+    let folder = this.get(ROOT_ID);
+    for (const name of path.split("/").filter(Boolean)) {
+      const found = this.all().find((file) =>
+        file.name === name && file.mimeType === FOLDER && !file.trashed &&
+        file.parents.includes(folder.id)
+      );
+      folder = found ?? this.create({ name, mimeType: FOLDER, parents: [folder.id] });
+    }
+    return folder;
+  }
+
   /** Forgets everything but the root folder. */
   async clear(): Promise<void> {
     for (const { content } of this.#files.values()) await content?.release();
@@ -238,7 +302,7 @@ export class DriveFiles {
   }
 
   #makeRoot(): void {
-    this.create({ id: ROOT_ID, name: "My Drive", mimeType: FOLDER, parents: [] });
+    this.#make({ id: ROOT_ID, name: "My Drive", mimeType: FOLDER, parents: [] });
   }
 }
 
@@ -261,6 +325,13 @@ export function describeFile(file: DriveFile): Record<string, unknown> {
     createdTime: new Date(file.createdAt).toISOString(),
     modifiedTime: new Date(file.modifiedAt).toISOString(),
     ownedByMe: true,
+    lastModifyingUser: {
+      kind: "drive#user",
+      displayName: file.lastModifyingUser.name,
+      me: file.lastModifyingUser.email === DRIVE_USER.email,
+      permissionId: file.lastModifyingUser.email === DRIVE_USER.email ? "1" : "2",
+      emailAddress: file.lastModifyingUser.email,
+    },
     appProperties: optional(file.appProperties),
     properties: optional(file.properties),
     webViewLink: file.mimeType === FOLDER

@@ -11,6 +11,9 @@ const REASONS = {
   ],
   backendError: [503, "UNAVAILABLE", "Transient failure"],
   badRequest: [400, "INVALID_ARGUMENT", "Bad Request"],
+  channelIdNotUnique: [400, undefined, "Channel id not unique"],
+  channelInvalidAddress: [400, undefined, "Invalid WebHook address"],
+  channelUnknownType: [400, undefined, "Unknown channel type"],
   dailyLimitExceeded: [403, undefined, "Daily Limit Exceeded"],
   fileIdInUse: [409, undefined, "A file already exists with the provided ID."],
   fileNotDownloadable: [
@@ -29,6 +32,7 @@ const REASONS = {
   invalidParameter: [400, undefined, "Invalid field selection"],
   notFound: [404, undefined, "File not found: ."],
   parseError: [400, "INVALID_ARGUMENT", "Parse Error"],
+  "push.webhookUrlUnauthorized": [401, undefined, "Unauthorized WebHook callback channel"],
   rateLimitExceeded: [403, undefined, "Rate Limit Exceeded"],
   required: [400, undefined, "Required"],
   storageQuotaExceeded: [403, undefined, "The user's Drive storage quota has been exceeded."],

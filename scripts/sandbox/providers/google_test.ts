@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { auth, drive, type drive_v3 } from "@googleapis/drive";
+import { drive, type drive_v3 } from "@googleapis/drive";
 import { GOOGLE_CREDENTIALS } from "../mod.ts";
 import { useSandbox } from "../testing.ts";
+import { googleAuth, type GoogleRefusal, refusal } from "./google_testing.ts";
 
 const { control, url } = useSandbox();
 const QUANTUM = 256 * 1024;
@@ -12,13 +13,7 @@ const api = `${url}/google/drive/v3`;
 const authorization = { authorization: `Bearer ${GOOGLE_CREDENTIALS.accessToken}` };
 
 function connect(): drive_v3.Drive {
-  const oauth = new auth.OAuth2({
-    clientId: GOOGLE_CREDENTIALS.clientId,
-    clientSecret: GOOGLE_CREDENTIALS.clientSecret,
-    endpoints: { oauth2TokenUrl: `${url}/google/oauth2/token` },
-  });
-  oauth.setCredentials({ refresh_token: GOOGLE_CREDENTIALS.refreshToken });
-  return drive({ version: "v3", auth: oauth, retry: false });
+  return drive({ version: "v3", auth: googleAuth(url), retry: false });
 }
 
 // Given with each call: the client-wide rootUrl loses its path and is not used for uploads.
@@ -28,25 +23,7 @@ const bytes = (size: number) => new Uint8Array(size).map((_, index) => index * 1
 const hex = (algorithm: string, content: Uint8Array) =>
   createHash(algorithm).update(content).digest("hex");
 
-interface Failure {
-  status: number;
-  reason: string;
-  message: string;
-}
-
-async function refusal(promise: Promise<unknown>): Promise<Failure> {
-  const error = await promise.then(() => undefined, (error: unknown) => error) as {
-    response?: {
-      status: number;
-      data: { error: { message: string; errors: { reason: string }[] } };
-    };
-  };
-  assert(error?.response, `expected Google's refusal, got ${error}`);
-  const { status, data } = error.response;
-  return { status, message: data.error.message, reason: data.error.errors[0]!.reason };
-}
-
-async function refusalOf(response: Response): Promise<Failure> {
+async function refusalOf(response: Response): Promise<GoogleRefusal> {
   const { error } = await response.json();
   return { status: response.status, message: error.message, reason: error.errors[0].reason };
 }
