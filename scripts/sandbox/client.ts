@@ -5,16 +5,20 @@ import type { GitHubRun } from "./providers/github.ts";
 import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
 import type { GoogleChannelInfo } from "./providers/google_channels.ts";
+import type { DocumentEdit, DocumentFixture } from "./providers/google_docs.ts";
 import type {
   DriveEdit,
   DriveFileFixture,
   DriveFileInfo,
 } from "./providers/google_drive_fixtures.ts";
+import type { SpreadsheetEdit, SpreadsheetFixture } from "./providers/google_sheets.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
 import type { FlavourName } from "./s3/flavours.ts";
 import type { S3ObjectInfo } from "./s3/server.ts";
 
 export type {
+  DocumentEdit,
+  DocumentFixture,
   DriveEdit,
   DriveFileFixture,
   DriveFileInfo,
@@ -32,6 +36,8 @@ export type {
   S3ObjectInfo,
   SlackChannelFixture,
   SlackMessage,
+  SpreadsheetEdit,
+  SpreadsheetFixture,
 };
 
 /** Speaks to a running sandbox's `/_control`: fixtures in, evidence out. */
@@ -72,6 +78,26 @@ export class SandboxClient {
   /** Deletes a file, or a folder with all that is in it, for good. */
   async removeDriveFile(id: string): Promise<void> {
     await this.#json("DELETE", `/drive/files/${encodeURIComponent(id)}`);
+  }
+
+  /** Makes a document of Docs, of paragraphs, headings, lists and images. */
+  createDocument(fixture: DocumentFixture): Promise<DriveFileInfo> {
+    return this.#json("POST", "/docs/documents", fixture);
+  }
+
+  /** Replaces the text or the title of a document: one change. */
+  editDocument(id: string, edit: DocumentEdit): Promise<DriveFileInfo> {
+    return this.#json("PATCH", `/docs/documents/${encodeURIComponent(id)}`, edit);
+  }
+
+  /** Makes a spreadsheet of rows. */
+  createSpreadsheet(fixture: SpreadsheetFixture): Promise<DriveFileInfo> {
+    return this.#json("POST", "/sheets/spreadsheets", fixture);
+  }
+
+  /** Replaces sheets or single cells of a spreadsheet: one change. */
+  editSpreadsheet(id: string, edit: SpreadsheetEdit): Promise<DriveFileInfo> {
+    return this.#json("PATCH", `/sheets/spreadsheets/${encodeURIComponent(id)}`, edit);
   }
 
   /** Lets every page token that Drive has given until now be refused. */

@@ -1,4 +1,6 @@
+import { Buffer } from "node:buffer";
 import { createCipheriv, createHash } from "node:crypto";
+import { crc32, deflateSync } from "node:zlib";
 import { Zip, ZipPassThrough } from "fflate";
 
 const PIECE_BYTES = 64 * 1024;
@@ -51,6 +53,33 @@ export function* zipArchive(entries: Iterable<ZipEntry>): Generator<Uint8Array> 
   }
   zip.end();
   yield* ready;
+}
+
+/** A small picture of one colour: a real PNG, the same for the same seed. */
+export function pngImage(seed: string): Uint8Array<ArrayBuffer> {
+  const [red = 0, green = 0, blue = 0] = createHash("sha256").update(seed).digest();
+  const [width, height, bitDepth, rgb] = [8, 8, 8, 2];
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([bitDepth, rgb], 8);
+  // Each line begins with the number of its filter: 0, none.
+  const line = [0, ...Array.from({ length: width }, () => [red, green, blue]).flat()];
+  const pixels = deflateSync(Buffer.from(Array.from({ length: height }, () => line).flat()));
+  const chunk = (type: string, data: Uint8Array) => {
+    const body = Buffer.concat([Buffer.from(type), data]);
+    const frame = Buffer.alloc(body.length + 8);
+    frame.writeUInt32BE(data.length, 0);
+    frame.set(body, 4);
+    frame.writeUInt32BE(crc32(body), body.length + 4);
+    return frame;
+  };
+  return new Uint8Array(Buffer.concat([
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    chunk("IHDR", header),
+    chunk("IDAT", pixels),
+    chunk("IEND", new Uint8Array(0)),
+  ]));
 }
 
 /** Bytes a stored archive with one file adds to the file's own size. */

@@ -6,8 +6,10 @@ import { UploadCutError } from "../core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { bearerToken } from "../core/requests.ts";
 import { GoogleChannels } from "./google_channels.ts";
+import { createDocs } from "./google_docs.ts";
 import { createDrive } from "./google_drive.ts";
-import { GoogleError, googleErrorResponse } from "./google_errors.ts";
+import { GoogleError, googleErrorResponse, plainErrorResponse } from "./google_errors.ts";
+import { createSheets } from "./google_sheets.ts";
 
 /** The fixed, public credentials of the sandbox's Google. */
 export const GOOGLE_CREDENTIALS = {
@@ -46,6 +48,8 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
 
   const channels = new GoogleChannels(sandbox);
   const drive = createDrive(sandbox, mountedAt, channels);
+  const docs = createDocs(drive.files, drive.fixtures);
+  const sheets = createSheets(drive.files, drive.fixtures);
   const app = new Hono<ObservedEnv>();
 
   app.post("/oauth2/token", async (c) => {
@@ -86,20 +90,25 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     if (!token) throw new GoogleError("forbidden", UNREGISTERED);
     if (!((tokens.get(token) ?? 0) > sandbox.clock.now())) throw new GoogleError("authError");
   };
-  app.use("/drive/*", async (c, next) => (authenticate(c), await next()));
+  for (const api of ["drive", "docs", "sheets"]) {
+    app.use(`/${api}/*`, async (c, next) => (authenticate(c), await next()));
+  }
   app.use("/upload/*", async (c, next) => {
     // The session URI of a resumable upload is its own credential.
     if (c.req.query("upload_id") === undefined) authenticate(c);
     await next();
   });
-  app.route("/", drive.app);
+  for (const api of [drive, docs, sheets]) app.route("/", api.app);
 
   app.all("*", (c) => {
     const { pathname } = new URL(c.req.url);
     return c.html(`The requested URL <code>${pathname}</code> was not found on this server.`, 404);
   });
-  app.onError((error) => {
-    if (error instanceof GoogleError) return googleErrorResponse(error);
+  app.onError((error, c) => {
+    if (error instanceof GoogleError) {
+      const isPlain = /^\/(docs|sheets)\//.test(c.req.path.slice(mountedAt.length));
+      return isPlain ? plainErrorResponse(error) : googleErrorResponse(error);
+    }
     if (error instanceof StorageFullError) {
       return googleErrorResponse(new GoogleError("storageQuotaExceeded"));
     }
@@ -125,7 +134,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     return c.json({ expires_in: oauth.expiresIn, invalid_grant: oauth.invalidGrant });
   });
   control.get("/google/channels", (c) => c.json({ channels: channels.list() }));
-  control.route("/", drive.control);
+  for (const api of [drive.fixtures, docs, sheets]) control.route("/", api.control);
 
   return {
     name: "google",

@@ -1,8 +1,10 @@
 import { createHash } from "node:crypto";
+import type { Context } from "hono";
 import { z } from "zod";
 import { isLoopback } from "../core/pushes.ts";
 import type { Sandbox } from "../core/provider.ts";
 import { GoogleError } from "./google_errors.ts";
+import { readBody } from "./google_requests.ts";
 
 /** The body of a `watch` request; further properties are ignored. */
 const ChannelRequest = z.object({
@@ -13,6 +15,8 @@ const ChannelRequest = z.object({
   expiration: z.union([z.string().regex(/^\d+$/), z.int()]).optional(),
   params: z.record(z.string(), z.string()).optional(),
 });
+
+const StopRequest = z.object({ id: z.string(), resourceId: z.string() }).partial();
 
 /** What a channel watches. */
 export interface WatchedResource {
@@ -74,12 +78,12 @@ export class GoogleChannels {
   /**
    * Opens a channel and sends its `sync` message, which may arrive before the answer does.
    *
-   * @param body the request's JSON text
+   * @param c the request whose body describes the channel
    * @returns the channel as the answer describes it
    * @throws GoogleError
    */
-  async open(body: string, resource: WatchedResource): Promise<Record<string, unknown>> {
-    const wanted = parseRequest(body);
+  async open(c: Context, resource: WatchedResource): Promise<Record<string, unknown>> {
+    const wanted = await readRequest(c);
     const { clock, pushes } = this.sandbox;
     const now = clock.now();
     const known = this.#channels.get(wanted.id);
@@ -123,9 +127,8 @@ export class GoogleChannels {
   }
 
   /** Closes a channel. @throws GoogleError `notFound` when there is none that lives */
-  stop(body: string): void {
-    const { id, resourceId } = z.object({ id: z.string(), resourceId: z.string() })
-      .partial().parse(parseJson(body));
+  async stop(c: Context): Promise<void> {
+    const { id, resourceId } = await readBody(c, StopRequest);
     if (!id) throw required("entity.resource.id");
     if (!resourceId) throw required("entity.resource.resourceId");
     const channel = this.#channels.get(id);
@@ -191,13 +194,9 @@ const PROJECT = "000000000000";
 /** The parts of a `watch` request that must be there. */
 type Wanted = z.infer<typeof ChannelRequest> & { id: string; address: string };
 
-function parseRequest(body: string): Wanted {
-  const parsed = ChannelRequest.safeParse(parseJson(body));
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
-    throw new GoogleError("invalid", `Invalid value at 'resource.${path.join(".")}': ${message}`);
-  }
-  const { id, type, address } = parsed.data;
+async function readRequest(c: Context): Promise<Wanted> {
+  const wanted = await readBody(c, ChannelRequest);
+  const { id, type, address } = wanted;
   if (!id) throw required("entity.resource.id");
   if (type !== "web_hook" && type !== "webhook") {
     throw new GoogleError("channelUnknownType", `Unknown channel type: ${type ?? ""}`);
@@ -210,15 +209,7 @@ function parseRequest(body: string): Wanted {
     const message = `Unauthorized WebHook callback channel: ${address}`;
     throw new GoogleError("push.webhookUrlUnauthorized", message);
   }
-  return { ...parsed.data, id, address };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text === "" ? "{}" : text);
-  } catch {
-    throw new GoogleError("parseError");
-  }
+  return { ...wanted, id, address };
 }
 
 function required(location: string): GoogleError {

@@ -11,7 +11,8 @@ import {
   parseMetadata,
   ROOT_ID,
 } from "./google_drive_files.ts";
-import { createDriveFixtures } from "./google_drive_fixtures.ts";
+import { createDriveFixtures, type DriveFixtures } from "./google_drive_fixtures.ts";
+import { exportFile } from "./google_export.ts";
 import { GoogleError } from "./google_errors.ts";
 import { parseFields, selectFields } from "./google_fields.ts";
 import { parseQuery } from "./google_query.ts";
@@ -29,7 +30,7 @@ const HOUR_MS = 60 * 60 * 1000;
 export interface DriveApi {
   readonly files: DriveFiles;
   readonly app: Hono<ObservedEnv>;
-  readonly control: Hono;
+  readonly fixtures: DriveFixtures;
   reset(): Promise<void>;
 }
 
@@ -108,6 +109,14 @@ export function createDrive(
     });
   });
 
+  app.get("/drive/v3/files/:id/export", (c) => {
+    const mimeType = c.req.query("mimeType");
+    if (!mimeType) {
+      throw new GoogleError("required", "Required parameter: mimeType", parameter("mimeType"));
+    }
+    return exportFile(files.get(c.req.param("id")), mimeType);
+  });
+
   app.patch("/drive/v3/files/:id", async (c) => {
     const { id } = files.get(c.req.param("id"));
     const metadata = parseMetadata(await c.req.text());
@@ -168,24 +177,24 @@ export function createDrive(
     const pageToken = readChangesToken(c);
     changes.page(pageToken, { size: 1, includeRemoved: true });
     const uri = `${API}/changes?alt=json&pageToken=${pageToken}`;
-    return c.json(await channels.open(await c.req.text(), watched("changes", uri, 7 * 24)));
+    return c.json(await channels.open(c, watched("changes", uri, 7 * 24)));
   });
 
   app.post("/drive/v3/files/:id/watch", async (c) => {
     const { id } = files.get(c.req.param("id"));
     const uri = `${API}/files/${id}?alt=json`;
-    return c.json(await channels.open(await c.req.text(), watched(`file:${id}`, uri, 24)));
+    return c.json(await channels.open(c, watched(`file:${id}`, uri, 24)));
   });
 
   app.post("/drive/v3/channels/stop", async (c) => {
-    channels.stop(await c.req.text());
+    await channels.stop(c);
     return c.body(null, 204);
   });
 
   return {
     files,
     app,
-    control: createDriveFixtures(sandbox, files, changes),
+    fixtures: createDriveFixtures(sandbox, files, changes),
     async reset() {
       await uploads.reset();
       await files.clear();

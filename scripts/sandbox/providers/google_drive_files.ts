@@ -1,11 +1,17 @@
 import { z } from "zod";
 import type { Clock } from "../core/clock.ts";
 import type { Content } from "../core/contents.ts";
+import type { Paragraph } from "./google_document.ts";
 import { GoogleError } from "./google_errors.ts";
 import type { Predicate } from "./google_query.ts";
+import { newSheet, type Sheet } from "./google_sheet.ts";
 
 /** The content type of a folder. */
 export const FOLDER = "application/vnd.google-apps.folder";
+/** The content type of a document of Docs. */
+export const DOCUMENT = "application/vnd.google-apps.document";
+/** The content type of a spreadsheet of Sheets. */
+export const SPREADSHEET = "application/vnd.google-apps.spreadsheet";
 /** The id that the alias `root` stands for. */
 export const ROOT_ID = "0AsandboxRootFolderPVA";
 /** What a free account may store, in bytes. */
@@ -22,6 +28,11 @@ export interface DriveUser {
 /** The user whom the sandbox's tokens belong to. */
 export const DRIVE_USER: DriveUser = { name: "Sandbox", email: "sandbox@example.com" };
 
+/** What is in a document or a spreadsheet; such a file has no bytes. */
+export type Native =
+  | { kind: "document"; paragraphs: Paragraph[] }
+  | { kind: "spreadsheet"; sheets: Sheet[] };
+
 /** What happened to a file, for the log of changes and for whoever watches. */
 export interface FileEvent {
   file: DriveFile;
@@ -34,6 +45,7 @@ export interface FileEvent {
 /** What besides the metadata changes with a file. */
 export interface FileEdit {
   content?: Content | undefined;
+  native?: Native | undefined;
   addParents?: readonly string[];
   removeParents?: readonly string[];
   /** The token's own user when absent. */
@@ -85,7 +97,8 @@ export interface DriveFile {
   createdAt: number;
   modifiedAt: number;
   version: number;
-  /** Absent for folders and files that were made of metadata only. */
+  native: Native | undefined;
+  /** Absent for folders, Google's own types and files that were made of metadata only. */
   content: Content | undefined;
   revision: string | undefined;
   lastModifyingUser: DriveUser;
@@ -155,13 +168,13 @@ export class DriveFiles {
   }
 
   /** Makes a file of checked metadata. */
-  create(metadata: DriveMetadata, { content, author }: FileEdit = {}): DriveFile {
-    const file = this.#make(metadata, content, author);
+  create(metadata: DriveMetadata, edit: FileEdit = {}): DriveFile {
+    const file = this.#make(metadata, edit);
     this.noted({ file, state: "add", changed: [] });
     return file;
   }
 
-  #make(metadata: DriveMetadata, content?: Content, author: DriveUser = DRIVE_USER): DriveFile {
+  #make(metadata: DriveMetadata, { content, native, author }: FileEdit = {}): DriveFile {
     const now = this.clock.now();
     const file: DriveFile = {
       id: metadata.id ?? newId(),
@@ -175,9 +188,10 @@ export class DriveFiles {
       createdAt: now,
       modifiedAt: now,
       version: 1,
+      native: native ?? emptyNative(metadata.mimeType),
       content,
       revision: content && newId(),
-      lastModifyingUser: author,
+      lastModifyingUser: author ?? DRIVE_USER,
     };
     this.#files.set(file.id, file);
     return file;
@@ -206,8 +220,9 @@ export class DriveFiles {
       file.content = edit.content;
       file.revision = newId();
     }
+    file.native = edit.native ?? file.native;
     const changed: FileEvent["changed"] = [];
-    if (edit.content) changed.push("content");
+    if (edit.content || edit.native) changed.push("content");
     if (added.length + removed.length > 0) changed.push("parents");
     const { trashed: _trashed, ...described } = metadata;
     if (Object.values(described).some((value) => value !== undefined)) changed.push("properties");
@@ -334,9 +349,7 @@ export function describeFile(file: DriveFile): Record<string, unknown> {
     },
     appProperties: optional(file.appProperties),
     properties: optional(file.properties),
-    webViewLink: file.mimeType === FOLDER
-      ? `https://drive.google.com/drive/folders/${file.id}`
-      : `https://drive.google.com/file/d/${file.id}/view?usp=drivesdk`,
+    webViewLink: webViewLink(file),
     quotaBytesUsed: String(content?.size ?? 0),
     ...(content && {
       size: String(content.size),
@@ -350,6 +363,21 @@ export function describeFile(file: DriveFile): Record<string, unknown> {
       webContentLink: `https://drive.google.com/uc?id=${file.id}&export=download`,
     }),
   };
+}
+
+function webViewLink({ id, mimeType }: DriveFile): string {
+  if (mimeType === FOLDER) return `https://drive.google.com/drive/folders/${id}`;
+  if (mimeType === DOCUMENT) return `https://docs.google.com/document/d/${id}/edit?usp=drivesdk`;
+  if (mimeType === SPREADSHEET) {
+    return `https://docs.google.com/spreadsheets/d/${id}/edit?usp=drivesdk`;
+  }
+  return `https://drive.google.com/file/d/${id}/view?usp=drivesdk`;
+}
+
+function emptyNative(mimeType: string | undefined): Native | undefined {
+  if (mimeType === DOCUMENT) return { kind: "document", paragraphs: [] };
+  if (mimeType === SPREADSHEET) return { kind: "spreadsheet", sheets: [newSheet("Sheet1", 0)] };
+  return undefined;
 }
 
 const ORDERS: Readonly<Record<string, (file: DriveFile) => number | string>> = {

@@ -5,7 +5,7 @@ import type { Content } from "../core/contents.ts";
 import type { Sandbox } from "../core/provider.ts";
 import { serveContent } from "../core/serve_content.ts";
 import type { DriveChanges } from "./google_drive_changes.ts";
-import { type DriveFile, type DriveFiles, FOLDER } from "./google_drive_files.ts";
+import type { DriveFile, DriveFiles } from "./google_drive_files.ts";
 
 /** A file as an assertion sees it. */
 export interface DriveFileInfo {
@@ -61,12 +61,18 @@ export const DriveEdit = z.strictObject({
 /** The input form of {@linkcode DriveEdit}. */
 export type DriveEdit = z.input<typeof DriveEdit>;
 
-/** Drive's part of `/_control`: what people do in Drive, and what is in it. */
+/** Drive's part of `/_control`, and how its files are told of there. */
+export interface DriveFixtures {
+  readonly control: Hono;
+  describe(file: DriveFile): DriveFileInfo;
+}
+
+/** What people do in Drive, and what is in it. */
 export function createDriveFixtures(
   sandbox: Sandbox,
   files: DriveFiles,
   changes: DriveChanges,
-): Hono {
+): DriveFixtures {
   const control = new Hono();
 
   const describe = (file: DriveFile): DriveFileInfo => ({
@@ -82,11 +88,6 @@ export function createDriveFixtures(
     version: file.version,
     app_properties: file.appProperties,
   });
-  const find = (id: string): DriveFile => {
-    const file = files.all().find((each) => each.id === id);
-    if (!file) throw new FixtureError(`There is no file ${id} in Drive.`);
-    return file;
-  };
   const store = async (
     { text, size, seed }: { text?: string | undefined; size?: number | undefined; seed: string },
   ): Promise<Content | undefined> => {
@@ -101,7 +102,7 @@ export function createDriveFixtures(
 
   control.post("/drive/files", async (c) => {
     const wanted = DriveFileFixture.parse(await c.req.json());
-    const isFolder = wanted.mime_type === FOLDER;
+    const hasBytes = !wanted.mime_type.startsWith("application/vnd.google-apps.");
     const file = files.create({
       name: wanted.name,
       mimeType: wanted.mime_type,
@@ -109,16 +110,16 @@ export function createDriveFixtures(
       ...(wanted.properties && { properties: wanted.properties }),
       ...(wanted.app_properties && { appProperties: wanted.app_properties }),
     }, {
-      content: isFolder
-        ? undefined
-        : await store({ ...wanted, text: wanted.text ?? noText(wanted) }),
+      content: hasBytes
+        ? await store({ ...wanted, text: wanted.text ?? noText(wanted) })
+        : undefined,
       author: wanted.author,
     });
     return c.json(describe(file), 201);
   });
 
   control.patch("/drive/files/:id", async (c) => {
-    const file = find(c.req.param("id"));
+    const file = findFile(files, c.req.param("id"));
     const wanted = DriveEdit.parse(await c.req.json());
     const moved = wanted.folder !== undefined && {
       addParents: [files.folder(wanted.folder).id],
@@ -133,7 +134,7 @@ export function createDriveFixtures(
   });
 
   control.delete("/drive/files/:id", async (c) => {
-    await files.remove(find(c.req.param("id")));
+    await files.remove(findFile(files, c.req.param("id")));
     return c.body(null, 204);
   });
 
@@ -159,7 +160,15 @@ export function createDriveFixtures(
     return c.body(null, 204);
   });
 
-  return control;
+  return { control, describe };
+}
+
+/** @throws FixtureError when there is no such file, or it is of another type */
+export function findFile(files: DriveFiles, id: string, mimeType?: string): DriveFile {
+  const file = files.all().find((each) => each.id === id);
+  if (!file) throw new FixtureError(`There is no file ${id} in Drive.`);
+  if (mimeType === undefined || file.mimeType === mimeType) return file;
+  throw new FixtureError(`The file ${id} is of type ${file.mimeType}, not ${mimeType}.`);
 }
 
 /** A file that nothing is said about is empty, not without content. */

@@ -15,7 +15,9 @@ const REASONS = {
   channelInvalidAddress: [400, undefined, "Invalid WebHook address"],
   channelUnknownType: [400, undefined, "Unknown channel type"],
   dailyLimitExceeded: [403, undefined, "Daily Limit Exceeded"],
+  exportSizeLimitExceeded: [403, undefined, "This file is too large to be exported."],
   fileIdInUse: [409, undefined, "A file already exists with the provided ID."],
+  fileNotExportable: [403, undefined, "Export only supports Docs Editors files."],
   fileNotDownloadable: [
     403,
     undefined,
@@ -67,6 +69,7 @@ export class GoogleError extends Error {
 
   /** The error of a reason, or of a bare status as a fault names it. */
   static of(reason: string | undefined, status: number | undefined): GoogleError {
+    if (status === 429) return new GoogleError("rateLimitExceeded", EXHAUSTED, undefined, status);
     if (reason !== undefined && Object.hasOwn(REASONS, reason)) {
       return new GoogleError(reason as GoogleReason, undefined, undefined, status);
     }
@@ -77,9 +80,31 @@ export class GoogleError extends Error {
   }
 }
 
-/** Writes an error as Google's APIs do. */
+const EXHAUSTED =
+  "Quota exceeded for quota metric 'Read requests' and limit 'Read requests per minute per user' of service 'sheets.googleapis.com'.";
+
+/** The canonical status that goes with an HTTP status. */
+const CANONICAL: Readonly<Record<number, string>> = {
+  400: "INVALID_ARGUMENT",
+  401: "UNAUTHENTICATED",
+  403: "PERMISSION_DENIED",
+  404: "NOT_FOUND",
+  409: "ABORTED",
+  429: "RESOURCE_EXHAUSTED",
+  500: "INTERNAL",
+  503: "UNAVAILABLE",
+};
+
+/** Writes an error as Docs and Sheets do: a canonical status instead of a list of reasons. */
+export function plainErrorResponse({ status, message, canonical }: GoogleError): Response {
+  const error = { code: status, message, status: canonical ?? CANONICAL[status] ?? "UNKNOWN" };
+  return Response.json({ error }, { status });
+}
+
+/** Writes an error as Drive, Gmail and Calendar do. */
 export function googleErrorResponse(error: GoogleError): Response {
-  const { status, message, reason, canonical } = error;
+  const { status, message, reason } = error;
+  const canonical = error.canonical ?? (status === 429 ? CANONICAL[status] : undefined);
   const at = reason === "authError"
     ? { location: "Authorization", locationType: "header" }
     : error.at;

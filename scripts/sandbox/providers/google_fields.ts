@@ -48,12 +48,17 @@ export function parseFields(text: string): FieldMask {
 /**
  * Applies a mask to an answer; arrays are masked element by element.
  *
- * @param known every field the resource can have, so that a misspelt one is refused
+ * @param known every field the resource can have, so that a misspelt one is refused; absent where
+ * nobody has written them all down
  * @throws GoogleError `invalidParameter`
  */
-export function selectFields(value: unknown, mask: FieldMask, known: ReadonlySet<string>): unknown {
+export function selectFields(
+  value: unknown,
+  mask: FieldMask,
+  known?: ReadonlySet<string>,
+): unknown {
   if (mask === true || mask.has("*")) return value;
-  for (const name of mask.keys()) if (!known.has(name)) throw invalid(name);
+  for (const name of mask.keys()) if (known && !known.has(name)) throw invalid(name);
   if (Array.isArray(value)) return value.map((each) => selectFields(each, mask, known));
   if (typeof value !== "object" || value === null) return value;
   const source = value as Record<string, unknown>;
