@@ -11,8 +11,15 @@ export interface Catalogue {
   actions: ActionRow[];
 }
 
+/** An action with what it is called. */
+export interface NamedAction extends ActionRow {
+  name: string;
+}
+
 /** Reads the catalogue; rows are as the columns hold them, nothing of their jsonb is checked yet. */
-export async function loadCatalogue(url: string): Promise<Catalogue> {
+export async function loadCatalogue(
+  url: string,
+): Promise<{ providers: ProviderRow[]; actions: NamedAction[] }> {
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     const providers = await sql<ProviderRow[]>`
@@ -22,7 +29,7 @@ export async function loadCatalogue(url: string): Promise<Catalogue> {
       where p.auth_type <> 'none'
         or exists (select from marketplace.actions as a where a.provider_slug = p.slug)
       order by p.slug`;
-    const actions = await sql<ActionRow[]>`
+    const actions = await sql<NamedAction[]>`
       select a.provider_slug, a.slug, a.name, a.method, a.path, a.request_schema,
         a.query_parameters, a.header_parameters, a.body_type, a.request_transform, a.response_type,
         a.response_transform, a.pagination, a.handler, a.is_read_only, a.is_idempotent,
