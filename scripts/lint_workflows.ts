@@ -7,7 +7,13 @@
  */
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { CREDENTIAL_NAME, CREDENTIAL_TYPE, WORKFLOWS_DIR } from "./n8n/import.ts";
+import {
+  CREDENTIAL_NAME,
+  CREDENTIAL_TYPE,
+  EXECUTIONS_CREDENTIAL_NAME,
+  EXECUTIONS_CREDENTIAL_TYPE,
+  WORKFLOWS_DIR,
+} from "./n8n/import.ts";
 import { defaultToolsDir, findN8n, type Installation } from "./n8n/install.ts";
 
 const HELP = `
@@ -21,10 +27,12 @@ strip   rewrites an export of n8n's editor into the form that is committed`;
 export const NODE_TYPES: Record<string, number> = {
   "n8n-nodes-base.code": 2,
   "n8n-nodes-base.crypto": 2,
+  "n8n-nodes-base.errorTrigger": 1,
   "n8n-nodes-base.extractFromFile": 1.1,
   "n8n-nodes-base.httpRequest": 4.5,
   "n8n-nodes-base.if": 2.3,
   "n8n-nodes-base.merge": 3.2,
+  "n8n-nodes-base.n8n": 1,
   "n8n-nodes-base.noOp": 1,
   "n8n-nodes-base.respondToWebhook": 1.5,
   "n8n-nodes-base.set": 3.5,
@@ -35,6 +43,15 @@ export const NODE_TYPES: Record<string, number> = {
   "n8n-nodes-base.switch": 3.4,
   "n8n-nodes-base.webhook": 2.1,
 };
+/** Names of the credentials that workflows may use, by n8n's type of them. */
+const CREDENTIALS: Record<string, string> = {
+  [CREDENTIAL_TYPE]: CREDENTIAL_NAME,
+  [EXECUTIONS_CREDENTIAL_TYPE]: EXECUTIONS_CREDENTIAL_NAME,
+};
+/** What starts a workflow: a dispatch, or the failure of another workflow. */
+const TRIGGERS = ["webhook", "errorTrigger"];
+/** The node whose output an error workflow finds the job's URL and token in. */
+const JOB_NODE = "Read the job";
 /** Where a branch may end. */
 const TERMINALS = ["noOp", "respondToWebhook", "stopAndError"];
 /** First words of node names: a name says what its node does. */
@@ -66,6 +83,7 @@ const NODE_KEYS = [
 ];
 const SETTING_KEYS = [
   "callerPolicy",
+  "errorWorkflow",
   "executionOrder",
   "executionTimeout",
   "saveDataErrorExecution",
@@ -191,7 +209,14 @@ export function lintWorkflow(slug: string, text: string): Finding[] {
   if (!within(executionTimeout, 1, MAX_EXECUTION_SECONDS)) {
     add("timeout", `settings.executionTimeout is not within 1 and ${MAX_EXECUTION_SECONDS} s`);
   }
-  if (errorWorkflow !== undefined) add("settings", "errorWorkflow is an id of one n8n only");
+  if (running.some((node) => isType(node, "webhook"))) {
+    if (errorWorkflow === undefined) {
+      add("error-workflow", "names no settings.errorWorkflow: nobody would report that it crashed");
+    }
+    if (!running.some((node) => node.name === JOB_NODE)) {
+      add("error-workflow", `has no "${JOB_NODE}", where its error workflow finds the job`);
+    }
+  }
   if ("pinData" in workflow && Object.keys(workflow.pinData as object ?? {}).length > 0) {
     add("pinned-data", "has pinned data, which may be somebody's");
   }
@@ -206,6 +231,30 @@ export function lintWorkflow(slug: string, text: string): Finding[] {
     add("stripped", "is not in the committed form; run: deno task workflows:strip");
   }
   return findings;
+}
+
+/**
+ * Checks what only several files tell: `settings.errorWorkflow` is the name of a committed workflow
+ * that starts on an error. The import gives n8n the id which that workflow has there.
+ * @param all every committed workflow; `workflows` are the ones to check
+ */
+export function lintErrorWorkflows(
+  workflows: readonly { slug: string; text: string }[],
+  all: readonly { slug: string; text: string }[],
+): Finding[] {
+  const parse = ({ slug, text }: { slug: string; text: string }) =>
+    ({ slug, ...JSON.parse(text) }) as Workflow & { slug: string };
+  const targets = all.map(parse)
+    .filter(({ nodes }) => nodes.some((node) => isType(node, "errorTrigger")))
+    .map(({ slug }) => slug);
+  return workflows.map(parse).flatMap(({ slug, settings: { errorWorkflow } = {} }) =>
+    errorWorkflow === undefined || targets.includes(String(errorWorkflow)) ? [] : [{
+      file: `${slug}.json`,
+      rule: "error-workflow",
+      message: `settings.errorWorkflow is ${JSON.stringify(errorWorkflow)}; write the name of a ` +
+        `workflow that starts on an error (${targets.join(", ") || "there is none"}), never an id`,
+    }]
+  );
 }
 
 type Add = (rule: string, message: string) => void;
@@ -229,10 +278,11 @@ function lintNodes(workflow: Workflow, running: Node[], slug: string, add: Add):
     }
     if (node.disabled) say("disabled", "is disabled: remove it");
     for (const [kind, credential] of Object.entries(node.credentials ?? {})) {
-      if (kind !== CREDENTIAL_TYPE || credential.name !== CREDENTIAL_NAME) {
+      if (CREDENTIALS[kind] !== credential.name) {
+        const known = Object.entries(CREDENTIALS).map(([type, name]) => `"${name}" (${type})`);
         say(
           "credential",
-          `uses "${credential.name}" (${kind}); only "${CREDENTIAL_NAME}" is known`,
+          `uses "${credential.name}" (${kind}); only ${known.join(" and ")} are known`,
         );
       }
     }
@@ -249,6 +299,12 @@ function lintNodes(workflow: Workflow, running: Node[], slug: string, add: Add):
       if (!within(node.maxTries, 2, MAX_TRIES)) say("retry", `needs maxTries of 2 to ${MAX_TRIES}`);
       if (!within(node.waitBetweenTries, 1, 5000)) {
         say("retry", "needs waitBetweenTries of 1 to 5000 ms, which is all n8n keeps to");
+      }
+    }
+    if (isType(node, "n8n")) {
+      const options = node.parameters.requestOptions as { timeout?: unknown } | undefined;
+      if (!within(options?.timeout, 1, MAX_TIMEOUT_MS)) {
+        say("timeout", `needs requestOptions.timeout of 1 to ${MAX_TIMEOUT_MS} ms`);
       }
     }
     if (isType(node, "httpRequest")) {
@@ -295,8 +351,8 @@ function lintBranches(workflow: Workflow, running: Node[], add: Add): void {
     reached.add(node);
     for (const link of targets(node)) visit(byName.get(link.node));
   };
-  const triggers = running.filter((node) => isType(node, "webhook"));
-  if (triggers.length !== 1) add("branch", `has ${triggers.length} webhooks; one starts it`);
+  const triggers = running.filter((node) => TRIGGERS.some((type) => isType(node, type)));
+  if (triggers.length !== 1) add("branch", `has ${triggers.length} triggers; one starts it`);
   triggers.forEach(visit);
   for (const node of running) {
     if (!reached.has(node)) add("branch", `"${node.name}" is not reached`);
@@ -380,16 +436,15 @@ async function main(): Promise<number> {
     console.log(HELP.trim());
     return 0;
   }
-  const files = positionals.length > 0
-    ? positionals
-    : [...Deno.readDirSync(WORKFLOWS_DIR)].map((entry) => join(WORKFLOWS_DIR, entry.name)).sort();
-  const workflows = await Promise.all(
-    files.map(async (file) => ({
+  const committed = [...Deno.readDirSync(WORKFLOWS_DIR)]
+    .map((entry) => join(WORKFLOWS_DIR, entry.name)).sort();
+  const read = (files: string[]) =>
+    Promise.all(files.map(async (file) => ({
       file,
       slug: basename(file, ".json"),
       text: await Deno.readTextFile(file),
-    })),
-  );
+    })));
+  const workflows = await read(positionals.length > 0 ? positionals : committed);
   if (values.strip) {
     for (const { file, slug, text } of workflows) {
       await Deno.writeTextFile(file, stripWorkflow(slug, JSON.parse(text)));
@@ -397,6 +452,9 @@ async function main(): Promise<number> {
     return 0;
   }
   const findings = workflows.flatMap(({ slug, text }) => lintWorkflow(slug, text));
+  if (!findings.some(({ rule }) => rule === "json")) {
+    findings.push(...lintErrorWorkflows(workflows, await read(committed)));
+  }
   const installation = await findN8n(defaultToolsDir());
   if (installation === null) {
     console.log("n8n is not installed here, so parameters were not checked; deno task test does.");

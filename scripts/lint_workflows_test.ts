@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { lintWorkflow, stripWorkflow } from "./lint_workflows.ts";
+import { lintErrorWorkflows, lintWorkflow, stripWorkflow } from "./lint_workflows.ts";
 import { readWorkflows, WORKFLOWS_DIR } from "./n8n/import.ts";
 
 const SLUG = "copy-files";
@@ -12,7 +12,7 @@ const sticky = {
 };
 const options = { timeout: 30_000, redirect: { redirect: { followRedirects: false } } };
 
-/** A small workflow without a fault: webhook → HMAC → request (with an error output) → end. */
+/** A small workflow without a fault: webhook → HMAC → job → request (with an error output) → end. */
 // deno-lint-ignore no-explicit-any -- faults are planted anywhere in it
 const sound = (): any => ({
   id: SLUG,
@@ -24,6 +24,7 @@ const sound = (): any => ({
       ...node("Compute the signature", "crypto", 2, { action: "hmac" }),
       credentials: { crypto: { id: null, name: "Marketplace dispatch signing key" } },
     },
+    node("Read the job", "set", 3.5, { mode: "raw" }),
     {
       ...node("Copy the file", "httpRequest", 4.5, { url: "={{ $json.url }}", options }),
       onError: "continueErrorOutput",
@@ -36,10 +37,11 @@ const sound = (): any => ({
   ],
   connections: {
     "Receive the dispatch": { main: [[to("Compute the signature")]] },
-    "Compute the signature": { main: [[to("Copy the file")]] },
+    "Compute the signature": { main: [[to("Read the job")]] },
+    "Read the job": { main: [[to("Copy the file")]] },
     "Copy the file": { main: [[to("Finish the run")], [to("Stop with the error")]] },
   },
-  settings: { executionOrder: "v1", executionTimeout: 600 },
+  settings: { errorWorkflow: "job-failed", executionOrder: "v1", executionTimeout: 600 },
 });
 
 function node(name: string, type: string, typeVersion: number, parameters: object) {
@@ -113,7 +115,18 @@ const faults: [rule: string, what: string, plant: Plant][] = [
   }],
   ["disabled", "a disabled node", (_, n) => n[request].disabled = true],
   ["settings", "another execution order", (w) => w.settings.executionOrder = "v0"],
-  ["settings", "an error workflow", (w) => w.settings.errorWorkflow = "x"],
+  ["error-workflow", "no error workflow", (w) => delete w.settings.errorWorkflow],
+  ["error-workflow", "no node that an error workflow finds the job in", (w, n) => {
+    rename(w, n["Read the job"], "Read the work");
+  }],
+  ["id", "an error workflow's id", (w) => w.settings.errorWorkflow = "874yhhOKio5aEXrH"],
+  ["credential", "a credential of the other type", (_, n) => {
+    n[request].credentials = { n8nApi: { id: null, name: "Marketplace dispatch signing key" } };
+  }],
+  ["timeout", "a call of n8n's own API without timeout", (_, n) => {
+    n[request].type = "n8n-nodes-base.n8n";
+    n[request].typeVersion = 1;
+  }],
 ];
 for (const [rule, what, plant] of faults) {
   Deno.test(`${what} is found (${rule})`, () => {
@@ -154,9 +167,30 @@ Deno.test("an export is not in the committed form until it is stripped", () => {
   assert.deepEqual(rulesOf(stripped.replaceAll("  ", "    ")), ["stripped"]);
 });
 
-Deno.test("the committed workflows have no finding", async () => {
-  for (const { file } of await readWorkflows()) {
-    const text = await Deno.readTextFile(`${WORKFLOWS_DIR}/${file}`);
-    assert.deepEqual(lintWorkflow(file.replace(".json", ""), text), []);
+Deno.test("an error workflow is the name of a workflow that starts on an error", () => {
+  const listener = { nodes: [node("Receive it", "errorTrigger", 1, {})] };
+  const all = [
+    { slug: SLUG, text: committed() },
+    { slug: "job-failed", text: JSON.stringify(listener) },
+  ];
+  assert.deepEqual(lintErrorWorkflows(all, all), []);
+  for (const errorWorkflow of ["874yhhOKio5aEXrH", SLUG, "job-faild", "", 7]) {
+    const text = JSON.stringify({ ...sound(), settings: { errorWorkflow } });
+    const [finding, ...more] = lintErrorWorkflows([{ slug: SLUG, text }], all);
+    assert.equal(more.length, 0);
+    assert.equal(finding?.rule, "error-workflow");
+    assert.match(finding.message, /\(job-failed\), never an id/);
   }
+  assert.equal(lintErrorWorkflows(all, all.slice(0, 1)).length, 1, "the other file is missing");
+});
+
+Deno.test("the committed workflows have no finding", async () => {
+  const all = await Promise.all(
+    (await readWorkflows()).map(async ({ file }) => ({
+      slug: file.replace(".json", ""),
+      text: await Deno.readTextFile(`${WORKFLOWS_DIR}/${file}`),
+    })),
+  );
+  for (const { slug, text } of all) assert.deepEqual(lintWorkflow(slug, text), []);
+  assert.deepEqual(lintErrorWorkflows(all, all), []);
 });

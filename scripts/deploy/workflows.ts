@@ -17,6 +17,7 @@ export interface N8nTarget {
 
 /** A workflow as n8n's public API shows it. */
 export interface LiveWorkflow {
+  id: string;
   name: string;
   active: boolean;
   isArchived?: boolean;
@@ -75,7 +76,11 @@ function withoutCredentialIds(node: Node): unknown {
   return { ...node, credentials: Object.fromEntries(credentials) };
 }
 
-/** Every workflow of an n8n, archived ones too. @throws {Error} when n8n refuses the key */
+/**
+ * Every workflow of an n8n, archived ones too. Error workflows are named, as in the files, where n8n
+ * has their ids.
+ * @throws {Error} when n8n refuses the key
+ */
 export async function liveWorkflows({ url, apiKey }: N8nTarget): Promise<LiveWorkflow[]> {
   const all: LiveWorkflow[] = [];
   let cursor = "";
@@ -97,11 +102,16 @@ export async function liveWorkflows({ url, apiKey }: N8nTarget): Promise<LiveWor
     all.push(...data);
     cursor = nextCursor ? `&cursor=${encodeURIComponent(nextCursor)}` : "";
   } while (cursor);
-  return all;
+  return all.map((each) => {
+    const { errorWorkflow } = each.settings;
+    if (errorWorkflow === undefined) return each;
+    const name = all.find(({ id }) => id === errorWorkflow)?.name ?? errorWorkflow;
+    return { ...each, settings: { ...each.settings, errorWorkflow: name } };
+  });
 }
 
 /**
- * The workflows and the one credential they use as a part of a deployment.
+ * The workflows and the credentials they use as a part of a deployment.
  * @param options.signingSecret null before the first migration has made one
  * @param options.readSigningSecret reads it when the time to apply has come
  * @param options.workflows default: the committed ones

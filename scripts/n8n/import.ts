@@ -1,5 +1,5 @@
 /**
- * Brings `n8n/workflows` and the one credential they use into an n8n, over its public API.
+ * Brings `n8n/workflows` and the two credentials they use into an n8n, over its public API.
  *
  * The same calls serve the local n8n and any other: an API key with {@link IMPORT_SCOPES} is all
  * it takes. Workflows are found again by name, so importing twice changes nothing, and a published
@@ -10,15 +10,20 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Name of the credential that every workflow's "Verify the signature" node refers to. */
+/** Name of the credential that a workflow's "Compute the signature" node refers to. */
 export const CREDENTIAL_NAME = "Marketplace dispatch signing key";
 /** n8n's type of that credential. */
 export const CREDENTIAL_TYPE = "crypto";
+/** Name of the credential that an error workflow reads the failed execution with. */
+export const EXECUTIONS_CREDENTIAL_NAME = "Marketplace failed executions";
+/** n8n's type of that credential. */
+export const EXECUTIONS_CREDENTIAL_TYPE = "n8nApi";
 /** What an API key must be allowed to do for {@link importWorkflows}. */
 export const IMPORT_SCOPES = [
   "credential:create",
   "credential:list",
   "credential:update",
+  "execution:read", // not for the import itself: see ImportOptions.executionsKey
   "workflow:activate",
   "workflow:create",
   "workflow:list",
@@ -85,6 +90,11 @@ export interface ImportOptions {
   url: string;
   /** API key with {@link IMPORT_SCOPES}. */
   apiKey: string;
+  /**
+   * API key with the scope `execution:read` and a long life, for workflows that read why another one
+   * failed. Without it the credential stays as it is, and one that is missing gets `apiKey`.
+   */
+  executionsKey?: string;
   /** The secret dispatches are signed with. */
   signingSecret: string;
   /** Defaults to the committed ones. */
@@ -92,37 +102,70 @@ export interface ImportOptions {
   signal?: AbortSignal;
 }
 
-/** Creates or updates the credential and the workflows, and publishes them. Returns their names. */
+/**
+ * Creates or updates the credentials and the workflows, and publishes them.
+ *
+ * A file's `settings.errorWorkflow` is the name of a workflow, among the given ones or in n8n
+ * already; n8n gets the id that it has there.
+ * @returns the names of the workflows
+ * @throws Error when n8n refuses, holds a name twice, or has no error workflow of that name
+ */
 export async function importWorkflows(options: ImportOptions): Promise<string[]> {
-  const { signingSecret, workflows = await readWorkflows() } = options;
+  const { url, apiKey, executionsKey, signingSecret, workflows = await readWorkflows() } = options;
   const api = publicApi(options);
 
-  const data = { hmacSecret: signingKeyText(signingSecret) };
-  const credential = unique(
-    (await api.list<{ id: string; name: string; type: string }>("credentials"))
-      .filter((each) => each.name === CREDENTIAL_NAME && each.type === CREDENTIAL_TYPE),
-    `credentials named "${CREDENTIAL_NAME}"`,
-  );
-  if (credential === undefined) {
-    await api.send("POST", "credentials", { name: CREDENTIAL_NAME, type: CREDENTIAL_TYPE, data });
-  } else {
-    await api.send("PATCH", `credentials/${credential.id}`, { data });
-  }
-
-  for (const { name, nodes, connections, settings } of workflows) {
+  const credentials = await api.list<{ id: string; name: string; type: string }>("credentials");
+  const giveCredential = async (name: string, type: string, data: object, isOptional = false) => {
     const existing = unique(
+      credentials.filter((each) => each.name === name && each.type === type),
+      `credentials named "${name}"`,
+    );
+    if (existing === undefined) await api.send("POST", "credentials", { name, type, data });
+    else if (!isOptional) await api.send("PATCH", `credentials/${existing.id}`, { data });
+  };
+  const hmacSecret = signingKeyText(signingSecret);
+  await giveCredential(CREDENTIAL_NAME, CREDENTIAL_TYPE, { hmacSecret });
+  await giveCredential(
+    EXECUTIONS_CREDENTIAL_NAME,
+    EXECUTIONS_CREDENTIAL_TYPE,
+    { apiKey: executionsKey ?? apiKey, baseUrl: new URL("/api/v1", url).href },
+    executionsKey === undefined,
+  );
+
+  const find = async (name: string) =>
+    unique(
       (await api.list<{ id: string; name: string; isArchived: boolean }>(
         `workflows?name=${encodeURIComponent(name)}&excludePinnedData=true`,
       )).filter((each) => each.name === name && !each.isArchived),
       `workflows named "${name}"`,
     );
-    const body = { name, nodes, connections, settings };
+  for (const { name, nodes, connections, settings } of errorWorkflowsFirst(workflows)) {
+    const resolved = { ...settings };
+    if (settings.errorWorkflow !== undefined) {
+      const target = await find(String(settings.errorWorkflow));
+      if (target === undefined) {
+        throw new Error(
+          `n8n has no workflow named "${settings.errorWorkflow}", the error workflow of ` +
+            `"${name}"; import it along.`,
+        );
+      }
+      resolved.errorWorkflow = target.id;
+    }
+    const existing = await find(name);
+    const body = { name, nodes, connections, settings: resolved };
     const { id } = existing === undefined
       ? await api.send<{ id: string }>("POST", "workflows", body)
       : await api.send<{ id: string }>("PUT", `workflows/${existing.id}`, body);
     await api.send("POST", `workflows/${id}/activate`, {});
   }
   return workflows.map((each) => each.name);
+}
+
+/** Workflows that others point to have to be there, and published, before those. */
+function errorWorkflowsFirst(workflows: WorkflowFile[]): WorkflowFile[] {
+  const targets = new Set(workflows.map(({ settings }) => settings.errorWorkflow));
+  const isTarget = ({ name }: WorkflowFile) => targets.has(name);
+  return [...workflows.filter(isTarget), ...workflows.filter((each) => !isTarget(each))];
 }
 
 function unique<T>(found: T[], what: string): T | undefined {

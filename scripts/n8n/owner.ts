@@ -46,19 +46,60 @@ export async function readSecrets(folder: string, installation: Installation): P
   return secrets;
 }
 
+/** Label of the key that {@link makeExecutionsKey} makes. */
+const EXECUTIONS_KEY_LABEL = "read failed executions";
+
+/** A place that the owner logs in to. */
+interface OwnersN8n {
+  /** Base URL of the n8n. */
+  url: string;
+  secrets: Secrets;
+}
+
 /**
  * Lends an API key of the owner's for as long as `use` takes.
- * @param owner.url base URL of the n8n
+ * @param n8n.scopes what the key may do; default: what the import needs
  * @throws Error when n8n refuses the owner
  */
 export async function withApiKey<T>(
-  { url, secrets }: { url: string; secrets: Secrets },
+  n8n: OwnersN8n & { scopes?: readonly string[] },
   use: (apiKey: string) => Promise<T>,
 ): Promise<T> {
-  const rest = async (
-    request: string,
-    { cookie = "", body }: { cookie?: string; body?: unknown },
-  ) => {
+  const rest = await logIn(n8n);
+  const { id, rawApiKey } = await rest<{ id: string; rawApiKey: string }>("POST api-keys", {
+    label: `import ${crypto.randomUUID().slice(0, 8)}`,
+    scopes: n8n.scopes ?? IMPORT_SCOPES,
+    expiresAt: Math.floor(Date.now() / 1000) + 600, // in case it is not deleted below
+  });
+  try {
+    return await use(rawApiKey);
+  } finally {
+    await rest(`DELETE api-keys/${id}`);
+  }
+}
+
+/**
+ * Makes a key that may read executions and nothing else, and ends the one made before. It does not
+ * expire: workflows read with it why another workflow failed.
+ * @throws Error when n8n refuses the owner
+ */
+export async function makeExecutionsKey(n8n: OwnersN8n): Promise<string> {
+  const rest = await logIn(n8n);
+  const { items } = await rest<{ items: { id: string; label: string }[] }>("GET api-keys");
+  for (const { id, label } of items) {
+    if (label === EXECUTIONS_KEY_LABEL) await rest(`DELETE api-keys/${id}`);
+  }
+  const { rawApiKey } = await rest<{ rawApiKey: string }>("POST api-keys", {
+    label: EXECUTIONS_KEY_LABEL,
+    scopes: ["execution:read"],
+    expiresAt: null,
+  });
+  return rawApiKey;
+}
+
+/** Logs the owner in. @returns n8n's internal API, called as `rest("POST path", body)` */
+async function logIn({ url, secrets }: OwnersN8n) {
+  const call = async (request: string, cookie: string, body?: unknown) => {
     const [method, path] = request.split(" ");
     const response = await fetch(`${url}/rest/${path}`, {
       method,
@@ -70,21 +111,11 @@ export async function withApiKey<T>(
     if (response.ok) return { response, data: JSON.parse(text).data };
     throw new Error(`n8n refused ${request}: ${response.status} ${text}`);
   };
-  const { response } = await rest("POST login", {
-    body: { emailOrLdapLoginId: secrets.ownerEmail, password: secrets.ownerPassword },
+  const { response } = await call("POST login", "", {
+    emailOrLdapLoginId: secrets.ownerEmail,
+    password: secrets.ownerPassword,
   });
   const cookie = response.headers.getSetCookie().map((each) => each.split(";")[0]).join("; ");
-  const { data } = await rest("POST api-keys", {
-    cookie,
-    body: {
-      label: `import ${crypto.randomUUID().slice(0, 8)}`,
-      scopes: IMPORT_SCOPES,
-      expiresAt: Math.floor(Date.now() / 1000) + 600, // in case it is not deleted below
-    },
-  });
-  try {
-    return await use(data.rawApiKey);
-  } finally {
-    await rest(`DELETE api-keys/${data.id}`, { cookie });
-  }
+  return async <T>(request: string, body?: unknown): Promise<T> =>
+    (await call(request, cookie, body)).data;
 }

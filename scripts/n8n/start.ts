@@ -5,7 +5,7 @@ import { ensureDatabase } from "./database.ts";
 import { environment } from "./environment.ts";
 import { importWorkflows, readWorkflows } from "./import.ts";
 import { defaultToolsDir, installN8n } from "./install.ts";
-import { readSecrets, withApiKey } from "./owner.ts";
+import { makeExecutionsKey, readSecrets, withApiKey } from "./owner.ts";
 import type { Log } from "./process.ts";
 import { untilReady, untilWebhooks } from "./readiness.ts";
 import { endOrphan, Runner } from "./runner.ts";
@@ -54,8 +54,8 @@ export interface N8n {
 /**
  * Starts n8n and resolves when the production webhook of every workflow answers.
  *
- * Workflows and the credential are imported only when a file, the secret, the version or the
- * database is another one than at the last start.
+ * Workflows and credentials are imported only when a file, the secret, the version, the address or
+ * the database is another one than at the last start.
  *
  * @throws Error naming the cause and the remedy: port in use, database refused, or n8n ended
  *   early (with the end of its log).
@@ -99,12 +99,15 @@ export async function startN8n(options: StartOptions): Promise<N8n> {
     const boot = lap();
 
     const wanted = createHash("sha256")
-      .update(JSON.stringify([installation.version, oid, signingSecret, workflows])).digest("hex");
+      .update(JSON.stringify([installation.version, oid, url, signingSecret, workflows]))
+      .digest("hex");
     const stamp = join(folder, "imported");
     if (await Deno.readTextFile(stamp).catch(() => "") !== wanted) {
+      const executionsKey = await makeExecutionsKey({ url, secrets });
       const names = await withApiKey(
         { url, secrets },
-        (apiKey) => importWorkflows({ url, apiKey, signingSecret, workflows, signal }),
+        (apiKey) =>
+          importWorkflows({ url, apiKey, executionsKey, signingSecret, workflows, signal }),
       );
       await Deno.writeTextFile(stamp, wanted);
       log(`n8n: published ${names.join(", ")}`);

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { commandLine, isPortFree, sleep } from "../../platform/processes.ts";
 import { readWorkflows, signingKeyText, startN8n, WORKFLOWS_DIR } from "../mod.ts";
 import { newSigningSecret, ownPostgres } from "./n8n_under_test.ts";
+import { signedHeaders } from "./sign.ts";
+import { standIn } from "./stand_in.ts";
 
 Deno.test("n8n starts, restarts and ends without leaving anything behind", async (t) => {
   const place = await ownPostgres();
@@ -15,8 +17,9 @@ Deno.test("n8n starts, restarts and ends without leaving anything behind", async
   const secret = newSigningSecret();
   const workflowsDir = join(home, "workflows");
   await Deno.mkdir(workflowsDir);
-  const mirror = "github-artifacts-mirror.json";
-  await Deno.copyFile(join(WORKFLOWS_DIR, mirror), join(workflowsDir, mirror));
+  for (const file of ["github-artifacts-mirror.json", "job-failed.json"]) {
+    await Deno.copyFile(join(WORKFLOWS_DIR, file), join(workflowsDir, file));
+  }
 
   const start = async (more: Partial<Parameters<typeof startN8n>[0]> = {}) => {
     const lines: string[] = [];
@@ -65,6 +68,35 @@ Deno.test("n8n starts, restarts and ends without leaving anything behind", async
       await n8n.stop();
       await assert.rejects(restarting, /stopped while|ended while/);
       await assertGone();
+    });
+
+    await t.step("a run that n8n's end cut short is reported by the next start", async () => {
+      const { n8n } = await start();
+      const stub = standIn();
+      try {
+        const job = stub.add({ artifacts: [], silent: ["plan"] });
+        const body = JSON.stringify(job.dispatch);
+        const response = await fetch(`${n8n.url}/webhook/github-artifacts-mirror`, {
+          method: "POST",
+          headers: { "content-type": "application/json", ...signedHeaders(secret, job.id, body) },
+          body,
+        });
+        assert.equal(response.status, 202);
+        await response.body?.cancel();
+        while (job.calls.length === 0) await sleep(20);
+        await sleep(1000); // n8n's own log of what runs is written behind
+        await n8n.kill();
+        await n8n.restart();
+        for (let waited = 0; job.calls.length < 2 && waited < 30_000; waited += 100) {
+          await sleep(100);
+        }
+        const { path, body: report } = job.calls[1] ?? {};
+        assert.deepEqual([path, report?.code], ["fail", "workflow_crashed"]);
+        assert.match(String(report?.message), /^Fetch and plan .*did not finish/);
+      } finally {
+        await stub.stop();
+        await n8n.stop();
+      }
     });
 
     await t.step("a port in use is named, with the remedy", async () => {

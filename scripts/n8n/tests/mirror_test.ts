@@ -5,8 +5,8 @@
  */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { Webhook } from "standardwebhooks";
 import { n8nUnderTest } from "./n8n_under_test.ts";
+import { signedHeaders } from "./sign.ts";
 import { type Call, type Fixture, type Run, standIn } from "./stand_in.ts";
 
 Deno.test("github-artifacts-mirror", async (t) => {
@@ -14,16 +14,8 @@ Deno.test("github-artifacts-mirror", async (t) => {
   const stub = standIn();
   const endpoint = `${n8n.url}/webhook/github-artifacts-mirror`;
 
-  /** Signs with the reference library, as marketplace-dispatch does with its own code. */
-  function sign(id: string, body: string, options: { secret?: string; at?: Date } = {}) {
-    const at = options.at ?? new Date();
-    const signature = new Webhook(options.secret ?? n8n.signingSecret).sign(id, at, body);
-    return {
-      "webhook-id": id,
-      "webhook-timestamp": String(Math.floor(at.getTime() / 1000)),
-      "webhook-signature": signature,
-    };
-  }
+  const sign = (id: string, body: string, options: { secret?: string; at?: Date } = {}) =>
+    signedHeaders(options.secret ?? n8n.signingSecret, id, body, options.at);
   async function post(body: string, headers: Record<string, string>): Promise<number> {
     const response = await fetch(endpoint, {
       method: "POST",

@@ -10,6 +10,8 @@ import { startN8n } from "../mod.ts";
 export interface N8nUnderTest {
   url: string;
   signingSecret: string;
+  /** What n8n writes to standard output and error. */
+  logFile: string;
   stop(): Promise<void>;
 }
 
@@ -18,7 +20,12 @@ export async function n8nUnderTest(): Promise<N8nUnderTest> {
   const url = Deno.env.get("N8N_URL");
   const dbUrl = Deno.env.get("SUPABASE_DB_URL");
   if (url && dbUrl) {
-    return { url, signingSecret: await signingSecret(dbUrl), stop: () => Promise.resolve() };
+    return {
+      url,
+      signingSecret: await signingSecret(dbUrl),
+      logFile: join(resolveLayout().logs, "n8n.log"),
+      stop: () => Promise.resolve(),
+    };
   }
   const secret = newSigningSecret();
   const place = await ownPostgres();
@@ -30,6 +37,7 @@ export async function n8nUnderTest(): Promise<N8nUnderTest> {
   return {
     url: n8n.url,
     signingSecret: secret,
+    logFile: place.logFile,
     async stop() {
       await n8n.stop();
       await place.stop();

@@ -17,11 +17,17 @@ export interface Run {
   skipped?: { name: string; reason: string }[];
   /** Status of answers by path, e.g. `{"plan": 500}`. */
   status?: Record<string, number>;
+  /** Bodies of answers by path, instead of those that a workflow expects. */
+  answers?: Record<string, unknown>;
+  /** Paths that are never answered. */
+  silent?: string[];
   notify?: boolean;
 }
 
 /** One request that arrived. */
 export interface Call {
+  /** When, in milliseconds since 1970. */
+  at: number;
   path: string;
   body: Record<string, unknown>;
   headers: Headers;
@@ -33,6 +39,7 @@ export interface Call {
 /** Starts the stand-in on a free port of loopback. */
 export function standIn() {
   const runs = new Map<string, Run & { token: string; calls: Call[]; failures: number[] }>();
+  const ended = Promise.withResolvers<Response>();
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, handle);
   const base = `http://127.0.0.1:${server.addr.port}`;
 
@@ -49,6 +56,7 @@ export function standIn() {
     if (run === undefined) return new Response("no such job", { status: 404 });
     const path = area === "jobs" ? rest.join("/") : [area, ...rest].join("/");
     run.calls.push({
+      at: Date.now(),
       path,
       body: isJson && raw.length > 0 ? JSON.parse(new TextDecoder().decode(raw)) : {},
       headers: request.headers,
@@ -62,6 +70,9 @@ export function standIn() {
     if (status !== undefined) {
       return Response.json({ error: { code: "broken", message: "told to fail" } }, { status });
     }
+    if (run.silent?.includes(path)) return await ended.promise;
+    const answer = run.answers?.[path];
+    if (answer !== undefined) return Response.json(answer);
     const body = run.calls.at(-1)!.body;
     if (area === "jobs") return await jobs(run, id!, path, body);
     if (area === "execute") return Response.json({ ok: true });
@@ -204,6 +215,9 @@ export function standIn() {
       };
       return { id, token, calls, dispatch };
     },
-    stop: () => server.shutdown(),
+    async stop() {
+      ended.resolve(new Response(null, { status: 503 }));
+      await server.shutdown();
+    },
   };
 }
