@@ -2,7 +2,7 @@
  * The way into a place's n8n: its public API, with an API key.
  * @module
  */
-import { withApiKey } from "../n8n/owner.ts";
+import { makeExecutionsKey, withApiKey } from "../n8n/owner.ts";
 import { UsageError } from "./errors.ts";
 import type { Place } from "./place.ts";
 
@@ -10,6 +10,11 @@ import type { Place } from "./place.ts";
 export interface N8nAccess {
   url: string;
   apiKey: string;
+  /**
+   * A key for the workflows that read failed executions, made anew. Without it they may be given
+   * `apiKey`, which then lasts.
+   */
+  executionsKey?: () => Promise<string>;
 }
 
 /** Whether {@link withN8n} has a way in. */
@@ -28,10 +33,13 @@ export async function withN8n<T>(place: Place, use: (n8n: N8nAccess) => Promise<
   if (!url) throw new UsageError("N8N_URL is not set: give the base URL of your n8n.");
   if (apiKey) return await use({ url, apiKey });
   const secrets = await ownerSecrets(place);
-  if (secrets) return await withApiKey({ url, secrets }, (apiKey) => use({ url, apiKey }));
+  if (secrets) {
+    const executionsKey = () => makeExecutionsKey({ url, secrets });
+    return await withApiKey({ url, secrets }, (apiKey) => use({ url, apiKey, executionsKey }));
+  }
   throw new UsageError(
     "N8N_API_KEY is not set: make a key in n8n (Settings → n8n API) that may list, read, create, " +
-      "update and activate workflows, and list, create and update credentials.",
+      "update and activate workflows, list, create and update credentials, and read executions.",
   );
 }
 

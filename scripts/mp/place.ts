@@ -72,7 +72,7 @@ function checkUrl(text: string): string {
   if (url && /^postgres(ql)?:$/.test(url.protocol) && url.hostname) return text;
   // Not repeated: whatever it is, it may hold a password.
   throw new UsageError(
-    "The database URL is none: give postgresql://user:password@host:port/database " +
-      "(Dashboard → Connect; percent-encode the password).",
+    "The database URL is none: give one as Dashboard → Connect shows it, postgresql://…, its " +
+      "password percent-encoded.",
   );
 }

@@ -54,7 +54,7 @@ export function addN8n(program: Command): void {
     );
 
   group.command("push")
-    .description("bring the files to n8n, published, with the credential they need")
+    .description("bring the files to n8n, published, with the credentials they need")
     .argument("[names...]", "only these (default: all)")
     .option("--dry-run", "only say which would change")
     .addHelpText(
@@ -73,10 +73,16 @@ export function addN8n(program: Command): void {
             pending.some((item) => item.name === name)
           );
           if (!dryRun) {
-            // The credential goes along even when no workflow changes: its secret may have.
+            // The signing key goes along even when no workflow changes: it may have.
             const [row] = await sql<{ secret: string }[]>`
               select marketplace.dispatch_settings() ->> 'signing_secret' as secret`;
-            await importWorkflows({ ...n8n, signingSecret: row!.secret, workflows: changed });
+            await importWorkflows({
+              url: n8n.url,
+              apiKey: n8n.apiKey,
+              executionsKey: await n8n.executionsKey?.(),
+              signingSecret: row!.secret,
+              workflows: changed,
+            });
           }
           return changed.map(({ name }) => name);
         });

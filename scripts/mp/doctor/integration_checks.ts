@@ -20,7 +20,7 @@ export interface Receiving {
   rules: number;
   /** Whether a rule only brings things to it, or tells it. */
   is_destination: boolean;
-  /** Whether a delivery was accepted in the last day. */
+  /** Whether a delivery was accepted with the settings and secrets as they are now. */
   receives: boolean;
 }
 
@@ -42,7 +42,11 @@ export async function receivingIntegrations(sql: Sql, slug?: string): Promise<Re
       ) as is_destination,
       exists (
         select from marketplace.webhook_events as e
-        where e.integration_id = i.id and e.created_at > now() - interval '1 day'
+        where e.integration_id = i.id and e.created_at > greatest(
+          i.updated_at,
+          (select max(s.valid_until) from marketplace.integration_secrets as s
+            where s.integration_id = i.id and s.purpose = 'webhook')
+        )
       ) as receives
     from marketplace.integrations as i
     join marketplace.providers as p on p.slug = i.provider
@@ -66,13 +70,13 @@ export function receivingFindings(integration: Receiving): Finding[] {
   }
   const { verify } = config.data;
   const needsSecret = verify.every(({ family }) => family !== "jwt" && family !== "sns");
-  if (needsSecret && !has_secret && !(is_default && secret_env && receives)) {
-    const elsewhere = is_default && secret_env
-      ? ` (nor, it seems, ${secret_env} in the functions)`
-      : "";
+  // Accepted without a secret in Vault: the functions' environment has it.
+  const isFromEnv = is_default && secret_env !== null && receives;
+  if (needsSecret && !has_secret && !isFromEnv) {
     return [{
       subject,
-      message: `has no webhook secret${elsewhere}: every delivery is refused.` +
+      message: "has no webhook secret in Vault: every delivery is refused" +
+        (is_default && secret_env ? `, unless the functions have ${secret_env}.` : ".") +
         (isNote ? " No active rule waits for one." : ""),
       remedy: `mp integrations set-secret ${subject} webhook`,
       isNote,
@@ -135,6 +139,9 @@ const rejections: Check = {
         ) as accepts
       from marketplace.webhook_rejections as r
       where r.minute > now() - interval '1 hour'
+        -- what was refused before the settings or a secret changed says nothing of how it is now
+        and r.minute > coalesce(
+          (select max(i.updated_at) from marketplace.integrations as i where i.provider = r.provider), '-infinity')
       group by r.provider, r.reason
       order by 3 desc`;
     return rows.flatMap(({ provider, reason, count, accepts }) => {

@@ -1,0 +1,89 @@
+/** `deno task mp` run as a process of its own, and faults for `doctor` to find. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { REPOSITORY } from "../../../scripts/platform/layout.ts";
+
+/** How a command ended, and what it printed. */
+export interface Ran {
+  code: number;
+  out: string;
+  error: string;
+}
+
+/** Where and how a command runs. */
+export interface RunOptions {
+  /** All that the command has of an environment, beside what names no place. */
+  env: Record<string, string>;
+  stdin?: string | undefined;
+  /** Whose command line, and files, it is; default: this checkout's. */
+  checkout?: string;
+}
+
+/** The command line as a process, with nothing of this process's environment that names a place. */
+export function command(args: string[], options: RunOptions): Deno.Command {
+  const { env, stdin, checkout = REPOSITORY } = options;
+  const kept = ["PATH", "HOME", "DENO_DIR", "TMPDIR", "MARKETPLACE_TOOLS"]
+    .flatMap((name) => Deno.env.get(name) ? [[name, Deno.env.get(name)!]] : []);
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", join(checkout, "scripts", "mp.ts"), ...args],
+    cwd: checkout,
+    clearEnv: true,
+    env: { ...Object.fromEntries(kept), COLUMNS: "80", ...env },
+    stdin: stdin === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Runs the command line to its end. */
+export async function run(args: string[], options: RunOptions): Promise<Ran> {
+  const child = command(args, options).spawn();
+  if (options.stdin !== undefined) {
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(options.stdin));
+    await writer.close();
+  }
+  const { code, stdout, stderr } = await child.output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), error: decoder.decode(stderr) };
+}
+
+/** Something wrong, and what doctor must say of it. */
+export interface Fault {
+  check: string;
+  subject: RegExp;
+  message: RegExp;
+  remedy: RegExp;
+  plant: () => Promise<unknown>;
+  undo: () => Promise<unknown>;
+}
+
+/** What `doctor --json` prints. */
+export interface Examined {
+  ok: boolean;
+  checks: {
+    name: string;
+    state: string;
+    findings: { subject: string; message: string; remedy: string }[];
+  }[];
+}
+
+/** Plants a fault, sees that doctor names it, and takes it back. @param doctor ends with the code */
+export async function plant(
+  fault: Fault,
+  doctor: (code: number) => Promise<Examined>,
+): Promise<void> {
+  await fault.plant();
+  try {
+    const { ok, checks } = await doctor(1);
+    assert.equal(ok, false);
+    const { state, findings } = checks.find(({ name }) => name === fault.check)!;
+    assert.equal(state, "problem", fault.check);
+    const found = findings.find(({ subject }) => fault.subject.test(subject));
+    assert.ok(found, `${fault.check}: ${JSON.stringify(findings)}`);
+    assert.match(found.message, fault.message);
+    assert.match(found.remedy, fault.remedy);
+  } finally {
+    await fault.undo();
+  }
+}
