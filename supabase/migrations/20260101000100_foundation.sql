@@ -65,12 +65,15 @@ create table marketplace.settings (
   job_retention interval not null default '90 days' check (job_retention >= '1 day'),
   rejection_retention interval not null default '7 days' check (rejection_retention >= '1 hour'),
   partitions_ahead int not null default 7 check (partitions_ahead between 1 and 60),
+  reconcile_every interval not null default '15 minutes' check (reconcile_every >= '10 seconds'),
   updated_at timestamptz not null default now()
 );
 comment on table marketplace.settings is
   'One row: how long things are kept and how many daily partitions stand ready. Only the service role reads or writes it.';
 comment on column marketplace.settings.dedupe_retention is
   'How long a delivery id is remembered; a provider that redelivers later than this is stored again.';
+comment on column marketplace.settings.reconcile_every is
+  'How often a feed of changes is looked at without a push, so that a lost one is found; a cursor may say otherwise.';
 alter table marketplace.settings enable row level security;
 insert into marketplace.settings default values;
 create trigger settings_touch before update on marketplace.settings

@@ -93,6 +93,7 @@ create table marketplace.integrations (
   error_message text, -- null: nothing is wrong
   health_checked_at timestamptz, -- null: never looked
   is_default boolean not null default false,
+  is_watched boolean not null default false,
   config_version bigint not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -103,6 +104,8 @@ comment on column marketplace.integrations.config is
   'Non-secret settings: api_base overrides the provider''s base URL; webhook overrides its webhook_config; bucket, region, folder_id, channel, …';
 comment on column marketplace.integrations.is_default is
   'Receives webhooks posted to /marketplace-webhook/<provider> without an integration slug.';
+comment on column marketplace.integrations.is_watched is
+  'Its push channels are opened by watch: a push makes a cursor due and is no event itself.';
 comment on column marketplace.integrations.config_version is
   'Moves on when this row, its provider''s webhook settings or its secrets change; a webhook verified against an older version is verified again.';
 create unique index integrations_default_key on marketplace.integrations (provider) where is_default;
@@ -178,8 +181,8 @@ set search_path = ''
 as $$
 begin
   new.updated_at := now();
-  if (new.slug, new.provider, new.config, new.status, new.is_default)
-     is distinct from (old.slug, old.provider, old.config, old.status, old.is_default) then
+  if (new.slug, new.provider, new.config, new.status, new.is_default, new.is_watched)
+     is distinct from (old.slug, old.provider, old.config, old.status, old.is_default, old.is_watched) then
     new.config_version := old.config_version + 1;
   end if;
   return new;

@@ -98,6 +98,7 @@ as $$
     'integration_slug', integration.slug,
     'provider', provider.slug,
     'is_default', coalesce(integration.is_default, false),
+    'is_watched', coalesce(integration.is_watched, false),
     'status', integration.status,
     'version', integration.config_version,
     'config', coalesce(integration.config, '{}') - 'webhook',

@@ -162,6 +162,104 @@ as $$
 $$;
 comment on function marketplace._path_keys(text) is 'Every pattern key under which a pattern that matches this path can stand.';
 
+-- Schedules ----------------------------------------------------------------------------------
+
+create function marketplace._cron_field(p_field text, p_min int, p_max int, p_names text[] default '{}')
+returns int[]
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_part text;
+  v_match text[];
+  v_from int;
+  v_to int;
+  v_step int;
+  v_values int[] := '{}';
+begin
+  foreach v_part in array string_to_array(lower(p_field), ',') loop
+    v_match := regexp_match(v_part, '^(\*|[a-z]{3}|\d{1,2})(?:-([a-z]{3}|\d{1,2}))?(?:/(\d{1,2}))?$');
+    if v_match is null or v_match[1] = '*' and v_match[2] is not null then
+      return null;
+    end if;
+    v_step := coalesce(v_match[3]::int, 1);
+    v_from := case
+      when v_match[1] = '*' then p_min
+      when v_match[1] ~ '^\d' then v_match[1]::int
+      else p_min + array_position(p_names, v_match[1]) - 1
+    end;
+    v_to := case
+      when v_match[2] ~ '^\d' then v_match[2]::int
+      when v_match[2] is not null then p_min + array_position(p_names, v_match[2]) - 1
+      -- "5/15" means from 5 on
+      when v_match[1] = '*' or v_match[3] is not null then p_max
+      else v_from
+    end;
+    if v_from is null or v_to is null or v_from not between p_min and p_max or v_to not between v_from and p_max or v_step < 1 then
+      return null;
+    end if;
+    v_values := v_values || array(select generate_series(v_from, v_to, v_step));
+  end loop;
+  return array(select distinct v from unnest(v_values) as v order by v);
+end
+$$;
+comment on function marketplace._cron_field(text, int, int, text[]) is
+  'The values that a field of a cron expression stands for: *, numbers, names, ranges, steps, lists. Null when it cannot be read.';
+
+create function marketplace._next_run(p_schedule text, p_after timestamptz)
+returns timestamptz
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_fields text[] := regexp_split_to_array(btrim(p_schedule), '\s+');
+  v_minutes int[];
+  v_hours int[];
+  v_days int[];
+  v_months int[];
+  v_weekdays int[];
+  v_after timestamp := date_trunc('minute', p_after at time zone 'UTC') + interval '1 minute';
+  v_day date := v_after::date;
+  v_at timestamp;
+begin
+  if cardinality(v_fields) <> 5 then
+    return null;
+  end if;
+  v_minutes := marketplace._cron_field(v_fields[1], 0, 59);
+  v_hours := marketplace._cron_field(v_fields[2], 0, 23);
+  v_days := marketplace._cron_field(v_fields[3], 1, 31);
+  v_months := marketplace._cron_field(v_fields[4], 1, 12, '{jan,feb,mar,apr,may,jun,jul,aug,sep,oct,nov,dec}');
+  v_weekdays := marketplace._cron_field(v_fields[5], 0, 7, '{sun,mon,tue,wed,thu,fri,sat}');
+  if v_minutes is null or v_hours is null or v_days is null or v_months is null or v_weekdays is null then
+    return null;
+  end if;
+  -- 29 February comes again within eight years
+  while v_day <= v_after::date + 8 * 366 loop
+    if extract(month from v_day)::int = any (v_months) and (
+      -- as cron has it: when both kinds of day are named, either will do
+      case when v_fields[3] like '*%' or v_fields[5] like '*%' then
+        extract(day from v_day)::int = any (v_days) and array[extract(dow from v_day)::int, extract(isodow from v_day)::int] && v_weekdays
+      else
+        extract(day from v_day)::int = any (v_days) or array[extract(dow from v_day)::int, extract(isodow from v_day)::int] && v_weekdays
+      end
+    ) then
+      select min(v_day + make_time(h, m, 0)) into v_at
+      from unnest(v_hours) as h, unnest(v_minutes) as m
+      where v_day + make_time(h, m, 0) >= v_after;
+      if v_at is not null then
+        return v_at at time zone 'UTC';
+      end if;
+    end if;
+    v_day := v_day + 1;
+  end loop;
+  return null;
+end
+$$;
+comment on function marketplace._next_run(text, timestamptz) is
+  'When a cron expression (minute hour day month weekday, UTC) comes true next, after the given time. Null when it cannot be read, or never comes true.';
+
 -- Rules --------------------------------------------------------------------------------------
 
 create table marketplace.sync_rules (
@@ -187,16 +285,19 @@ create table marketplace.sync_rules (
   retry_cap interval check (retry_cap >= '0'), -- null: the workflow's
   concurrency_key text check (concurrency_key <> ''), -- null: its jobs run in any order
   absorbs boolean not null default false,
+  schedule text, -- null: events alone make its jobs
+  next_run_at timestamptz, -- null: no schedule
   config jsonb not null default '{}' check (jsonb_typeof(config) = 'object'),
   pattern_key text not null generated always as (marketplace._pattern_key(source_pattern)) stored,
   pattern_regex text not null generated always as (marketplace._glob_to_regex(source_pattern)) stored,
   created_at timestamptz not null default now(),
-  updated_at timestamptz not null default now()
+  updated_at timestamptz not null default now(),
+  constraint sync_rules_schedule_check check ((schedule is null) = (next_run_at is null))
 );
 comment on table marketplace.sync_rules is
   'What should happen when: events of a source that match become jobs of a workflow. Members of its organization read it; the service role writes.';
 comment on column marketplace.sync_rules.event_types is
-  'Event types such as workflow_run.completed; a trailing * matches the rest; empty means any.';
+  'Event types such as workflow_run.completed; a trailing * matches the rest; empty means any, or none when there is a schedule.';
 comment on column marketplace.sync_rules.source_pattern is
   'Glob over the resource path: artifacts/<name>, refs/heads/<branch>, objects/<key>, files/<folder>/<name>, …';
 comment on column marketplace.sync_rules.filter is 'SQL/JSON path over the payload: a predicate, or a path that must exist.';
@@ -210,6 +311,10 @@ comment on column marketplace.sync_rules.concurrency_key is
   'Template of {provider} {integration} {event_type} {resource_path} {account} and {/json/pointer} into the payload: jobs of one key run in order.';
 comment on column marketplace.sync_rules.absorbs is
   'A job that still waits takes newer events of the same key in (the latest one wins) instead of a job being made for each.';
+comment on column marketplace.sync_rules.schedule is
+  'Cron expression of five fields, in UTC, such as "0 3 * * mon-fri": makes jobs without an event.';
+comment on column marketplace.sync_rules.next_run_at is 'When the schedule makes the next job; kept by its trigger and make_scheduled_jobs.';
+create index sync_rules_next_run_at_idx on marketplace.sync_rules (next_run_at) where is_active and next_run_at is not null;
 create index sync_rules_match_idx on marketplace.sync_rules (source_integration_id, pattern_key collate "C") where is_active;
 create index sync_rules_organization_id_idx on marketplace.sync_rules (organization_id);
 create index sync_rules_source_integration_id_idx on marketplace.sync_rules (source_integration_id);
@@ -240,6 +345,15 @@ begin
     raise exception 'rule % has a source_pattern that cannot be read: %', quote_literal(new.name), quote_literal(new.source_pattern)
       using errcode = 'MK422', hint = 'Ranges in […] go upwards: [a-z].';
   end;
+  if new.schedule is null then
+    new.next_run_at := null;
+  elsif tg_op = 'INSERT' or new.schedule is distinct from old.schedule or new.is_active and not old.is_active then
+    new.next_run_at := marketplace._next_run(new.schedule, now());
+    if new.next_run_at is null then
+      raise exception 'rule % has a schedule that cannot be read, or never comes: %', quote_literal(new.name), quote_literal(new.schedule)
+        using errcode = 'MK422', hint = 'Five fields, in UTC: minute hour day month weekday; "0 3 * * *" is every night at three, "*/15 * * * *" every quarter of an hour.';
+    end if;
+  end if;
   new.organization_id := v_source.organization_id;
   new.artifact_types := coalesce((select array_agg(lower(ltrim(t, '.'))) from unnest(new.artifact_types) as t), '{}');
   if exists (
@@ -263,7 +377,7 @@ begin
 end
 $$;
 comment on function marketplace._complete_rule() is
-  'Fills in a rule''s organization and default workflow, and refuses a rule that mixes organizations or whose pattern cannot be read.';
+  'Fills in a rule''s organization, default workflow and next scheduled time, and refuses a rule that mixes organizations or whose pattern or schedule cannot be read.';
 create trigger sync_rules_complete before insert or update on marketplace.sync_rules
   for each row execute function marketplace._complete_rule();
 
@@ -280,5 +394,6 @@ revoke all on all functions in schema marketplace from public;
 grant select on marketplace.workflows, marketplace.sync_rules to authenticated;
 grant select, insert, update, delete on marketplace.workflows, marketplace.sync_rules to service_role;
 grant execute on function
-  marketplace._glob_to_regex(text), marketplace._pattern_key(text), marketplace._path_keys(text)
+  marketplace._glob_to_regex(text), marketplace._pattern_key(text), marketplace._path_keys(text),
+  marketplace._cron_field(text, int, int, text[]), marketplace._next_run(text, timestamptz)
 to service_role;

@@ -7,6 +7,7 @@ create table marketplace.sync_jobs (
   workflow_id uuid not null references marketplace.workflows (id),
   event_id uuid, -- null: made by a schedule, not by an event
   event_created_at timestamptz, -- null: as event_id; finds the event's partition
+  scheduled_at timestamptz, -- null: not made by a schedule
   correlation_id uuid not null default gen_random_uuid(),
   status text not null default 'pending' check (status in ('pending', 'running', 'completed', 'dead', 'cancelled')),
   priority int not null default 0,
@@ -44,6 +45,7 @@ comment on column marketplace.sync_jobs.lease_id is
   'The attempt that holds the job. A report that names another one changes nothing.';
 comment on column marketplace.sync_jobs.token_hash is
   'SHA-256 of the token of the latest attempt; the token itself was given to the workflow only.';
+comment on column marketplace.sync_jobs.scheduled_at is 'The time of its rule''s schedule that it was made for; it has no event.';
 comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry; infinity while its rule is paused.';
 comment on column marketplace.sync_jobs.position is 'The order in which jobs of one concurrency key run.';
 comment on column marketplace.sync_jobs.absorbed_count is 'How many further events it took in while it waited.';
@@ -63,6 +65,8 @@ grant execute on function marketplace._claim_rank(timestamptz, int) to service_r
 
 -- exactly one job per (event, rule); replays stand beside it
 create unique index sync_jobs_event_id_rule_id_key on marketplace.sync_jobs (event_id, rule_id) where replay_of is null;
+-- and one per (rule, time of its schedule)
+create unique index sync_jobs_rule_id_scheduled_at_key on marketplace.sync_jobs (rule_id, scheduled_at) where replay_of is null;
 create unique index sync_jobs_open_replay_key on marketplace.sync_jobs (replay_of) where status in ('pending', 'running');
 create index sync_jobs_replay_of_idx on marketplace.sync_jobs (replay_of);
 create index sync_jobs_due_idx on marketplace.sync_jobs (workflow_id, marketplace._claim_rank(run_at, priority), position)
@@ -267,7 +271,7 @@ create policy "members read their executions" on marketplace.execution_logs
 
 -- a member sees a job, but never the hash of its token, nor its position: that counts everybody's jobs
 grant select (
-  id, organization_id, rule_id, workflow_id, event_id, event_created_at, correlation_id, status, priority, run_at,
+  id, organization_id, rule_id, workflow_id, event_id, event_created_at, scheduled_at, correlation_id, status, priority, run_at,
   concurrency_key, absorbed_count, replay_of, replayed_at,
   attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
   result, created_at

@@ -39,7 +39,7 @@ set search_path = ''
 as $$
   select
     (
-      cardinality(p_rule.event_types) = 0
+      cardinality(p_rule.event_types) = 0 and p_rule.schedule is null
       or p_event_type = any (p_rule.event_types)
       or exists (
         select from unnest(p_rule.event_types) as t

@@ -127,6 +127,7 @@ values
       "claims": {"/email": "{setting:push_service_account}", "/email_verified": "true"}
     },
     "require": {"body:/subscription": "subscription"},
+    "watch_account": "data:/emailAddress",
     "body": {"format": "json", "decode": {"pointer": "/message/data", "encoding": "base64_json"}},
     "event": {
       "dedupe": "{body:/message/messageId}",

@@ -1,5 +1,4 @@
--- What marketplace-webhook keeps of a handshake: secrets that providers bring themselves, and whether a
--- Google push comes from a channel of ours.
+-- What marketplace-webhook keeps of a handshake: secrets that providers bring themselves.
 
 create function marketplace.expect_webhook_handshake(p_slug text, p_for interval default '15 minutes')
 returns timestamptz
@@ -113,34 +112,10 @@ $$;
 comment on function marketplace.offered_webhook_secrets(text) is
   'Secrets that came unsigned for an integration, oldest first. Enter the right one at the provider and set it with set_integration_secret(slug, ''webhook'', …).';
 
-create function marketplace.check_watch_channel(p_integration_id uuid, p_channel_id text, p_resource_id text)
-returns text
-language plpgsql
-stable
-set search_path = ''
-as $$
-declare
-  v_is_known boolean;
-begin
-  if to_regclass('marketplace.watch_channels') is null then
-    return 'unchecked';
-  end if;
-  -- dynamic, because the table is younger than this function
-  execute
-    'select exists (select from marketplace.watch_channels as w '
-    'where w.integration_id = $1 and w.channel_id = $2 and w.resource_id = $3 and w.expires_at > now())'
-    into v_is_known using p_integration_id, p_channel_id, p_resource_id;
-  return case when v_is_known then 'match' else 'unknown' end;
-end
-$$;
-comment on function marketplace.check_watch_channel(uuid, text, text) is
-  'Whether a push channel is open for an integration: match, unknown, or unchecked as long as there is no table watch_channels (integration_id, channel_id, resource_id, expires_at).';
-
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace.expect_webhook_handshake(text, interval),
   marketplace.accept_hook_secret(uuid, text),
   marketplace.offer_webhook_secret(uuid, text),
-  marketplace.offered_webhook_secrets(text),
-  marketplace.check_watch_channel(uuid, text, text)
+  marketplace.offered_webhook_secrets(text)
 to service_role;

@@ -16,7 +16,6 @@ import { Handshakes } from "./handshakes.ts";
 import { databaseStore, type Store } from "./ingest.ts";
 import { type Exchange, Receiver } from "./receiver.ts";
 import { RejectionCounter } from "./rejections.ts";
-import { WatchChannels } from "./watch_channels.ts";
 
 const NAME = "marketplace-webhook";
 
@@ -60,7 +59,6 @@ export function createWebhookApp(options: WebhookAppOptions = {}) {
     }),
     certificates: new CertificateCache({ fetch, now }),
     handshakes: new Handshakes({ store, fetch, now }),
-    channels: new WatchChannels(store, now),
     bodyLimits: { totalMs: 30_000, idleMs: 10_000, ...options.bodyLimits },
     onVerified: (c) => limiter.verified(senderOf(c)),
     now,

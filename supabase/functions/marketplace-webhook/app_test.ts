@@ -60,7 +60,8 @@ function closedStore(config: unknown = CONFIG) {
     acceptHookSecret: () => assert.fail("nobody asked"),
     offerSecret: () => assert.fail("nobody asked"),
     credentials: () => assert.fail("nobody asked"),
-    checkWatchChannel: () => assert.fail("nobody asked"),
+    notePush: () => assert.fail("nobody asked"),
+    noteAccountPush: () => assert.fail("nobody asked"),
   };
   return { store, counts, asked };
 }

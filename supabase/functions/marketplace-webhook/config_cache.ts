@@ -14,6 +14,7 @@ const ConfigRow = z.object({
   integration_slug: z.string().nullable(),
   provider: z.string(),
   is_default: z.boolean(),
+  is_watched: z.boolean().default(false),
   status: z.string().nullable(),
   version: z.number().nullable(),
   webhook_config: z.record(z.string(), z.unknown()),
@@ -39,6 +40,8 @@ export interface Endpoint {
   integrationId: string;
   integrationSlug: string;
   version: number;
+  /** Whether somebody follows its changes, so that a push is no event. */
+  isWatched: boolean;
   maxBodyBytes: number;
   webhook: WebhookConfig;
   secrets: Secret[];
@@ -189,6 +192,7 @@ export class ConfigCache {
       integrationId: config.integration_id,
       integrationSlug: config.integration_slug,
       version: config.version,
+      isWatched: config.is_watched,
       maxBodyBytes: config.max_body_bytes,
       webhook: webhook.data,
       secrets: this.#toSecrets(config),

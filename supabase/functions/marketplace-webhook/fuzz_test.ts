@@ -231,7 +231,8 @@ function makeApp(counts: { ingested: number; fetched: number }) {
       acceptHookSecret: () => Promise.resolve(false),
       offerSecret: () => assert.fail("an integration that has a secret is offered no other"),
       credentials: () => Promise.resolve({}),
-      checkWatchChannel: () => assert.fail("nothing unproven is looked up"),
+      notePush: () => assert.fail("nothing unproven is noted"),
+      noteAccountPush: () => assert.fail("nothing unproven is noted"),
     },
     secretFromEnv: () => undefined,
     fetch: () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createHmac, generateKeyPairSync, sign } from "node:crypto";
 import { resetEnv } from "../_shared/env.ts";
+import type { ChannelPush } from "./ingest.ts";
 import { openProvider } from "./testing.ts";
 
 Deno.env.set("MARKETPLACE_LOG_LEVEL", "error");
@@ -228,15 +229,17 @@ const drive = (state: string, number: number, headers: Record<string, string> = 
   },
 });
 
-Deno.test("Google: sync is answered and not stored, with the channel still unknown", async () => {
-  const checkWatchChannel = () => assert.fail("the watch call may not have returned yet");
-  const { send, rows } = await openProvider("google_drive", {
+Deno.test("Google: sync is answered and not stored, whether or not the channel is ours", async () => {
+  const own = await openProvider("google_drive", { secrets: ["token"] });
+  const followed = await openProvider("google_drive", {
     secrets: ["token"],
-    checkWatchChannel,
+    notePush: () => Promise.resolve("unknown"),
   });
-  assert.equal((await send(drive("sync", 1))).status, 200);
-  assert.equal((await send(drive("sync", 1, { "x-goog-channel-token": "wrong" }))).status, 401);
-  assert.deepEqual(rows, []);
+  for (const { send, rows } of [own, followed]) {
+    assert.equal((await send(drive("sync", 1))).status, 200);
+    assert.equal((await send(drive("sync", 1, { "x-goog-channel-token": "wrong" }))).status, 401);
+    assert.deepEqual(rows, []);
+  }
 });
 
 Deno.test("Google: every state is an event of its own message number", async () => {
@@ -261,30 +264,50 @@ Deno.test("Google: every state is an event of its own message number", async () 
   });
 });
 
-Deno.test("Google: once channels are kept, only ours count, and each is looked up once in a while", async () => {
-  const asked: string[][] = [];
+Deno.test("Google: of an account that is followed, a push is noted and is no event", async () => {
+  const pushes: ChannelPush[] = [];
   const { send, rows } = await openProvider("google_drive", {
     secrets: ["token"],
-    now,
-    checkWatchChannel: (_id, channel, resource) => {
-      asked.push([channel, resource]);
-      return Promise.resolve(
-        channel === "channel-1" && resource === "resource-1" ? "match" : "unknown",
-      );
+    notePush: (_id, push) => {
+      pushes.push(push);
+      if (push.channelId !== "channel-1") return Promise.resolve("unknown");
+      if (push.state === "sync") return Promise.resolve("sync");
+      return Promise.resolve(pushes.length > 2 ? "coalesced" : "noted");
     },
   });
-  assert.equal((await send(drive("update", 2))).status, 200);
-  assert.equal((await send(drive("update", 3))).status, 200);
-  assert.deepEqual(asked, [["channel-1", "resource-1"]]);
+  const told = [];
+  for (const [state, number] of [["sync", 1], ["change", 2], ["change", 3]] as const) {
+    const answer = await send(drive(state, number));
+    told.push([answer.status, JSON.parse(answer.text)]);
+  }
+  assert.deepEqual(told, [
+    [200, { received: true, push: "sync" }],
+    [200, { received: true, push: "noted" }],
+    [200, { received: true, push: "coalesced" }],
+  ]);
+  assert.deepEqual(pushes[1], {
+    channelId: "channel-1",
+    resourceId: "resource-1",
+    messageNumber: "2",
+    state: "change",
+  });
   const foreign = await send(drive("update", 4, { "x-goog-channel-id": "channel-2" }));
   assert.deepEqual(
     [foreign.status, foreign.code],
     [503, "unknown_channel"],
     "Google sends it again",
   );
-  assert.equal(
-    (await send(drive("update", 5, { "x-goog-resource-id": "resource-2" }))).code,
-    "unknown_channel",
-  );
-  assert.equal(rows.length, 2);
+  const forged = await send(drive("update", 5, { "x-goog-channel-token": "wrong" }));
+  assert.equal(forged.status, 401);
+  assert.equal(pushes.length, 4, "nothing unproven is noted");
+  assert.deepEqual(rows, []);
+});
+
+Deno.test("Google: channels that somebody opened himself make events, until one is opened by us", async () => {
+  const { send, rows } = await openProvider("google_drive", {
+    secrets: ["token"],
+    notePush: () => Promise.resolve("unchecked"),
+  });
+  assert.equal((await send(drive("update", 2))).status, 200);
+  assert.equal(rows.length, 1);
 });

@@ -30,6 +30,18 @@ export interface Stored {
   correlationId: string;
 }
 
+/** A push of a channel, by its headers. */
+export interface ChannelPush {
+  channelId: string;
+  resourceId: string;
+  /** Digits; null: it says none. */
+  messageNumber: string | null;
+  state: string;
+}
+
+/** What became of a push; `coalesced`: a pull is due already. */
+export type PushOutcome = "noted" | "coalesced" | "sync";
+
 /** What the function needs of the database. */
 export interface Store {
   loadConfig(provider: string, integration: string | null): Promise<unknown>;
@@ -42,12 +54,13 @@ export interface Store {
   offerSecret(integrationId: string, secret: string): Promise<void>;
   /** The integration's other secrets by purpose. */
   credentials(integrationId: string): Promise<Record<string, string>>;
-  /** `unchecked` while the database keeps no watch channels. */
-  checkWatchChannel(
+  /** `unknown`: a channel that is not ours; `unchecked`: none is kept for the integration. */
+  notePush(
     integrationId: string,
-    channelId: string,
-    resourceId: string,
-  ): Promise<"match" | "unknown" | "unchecked">;
+    push: ChannelPush,
+  ): Promise<PushOutcome | "unknown" | "unchecked">;
+  /** `unchecked`: nobody follows that account. */
+  noteAccountPush(integrationId: string, account: string): Promise<PushOutcome | "unchecked">;
 }
 
 const sqlState = (error: unknown) =>
@@ -134,11 +147,20 @@ export const databaseStore: Store = {
     return row!.credentials;
   },
 
-  async checkWatchChannel(integrationId, channelId, resourceId) {
+  async notePush(integrationId, { channelId, resourceId, messageNumber, state }) {
     const [row] = await inTime(db()`
-      select marketplace.check_watch_channel(${integrationId}, ${channelId}, ${resourceId}) as found
+      select marketplace.note_push(
+        ${integrationId}, ${channelId}, ${resourceId}, ${messageNumber}::text::bigint, ${state}
+      ) as outcome
     `);
-    return row!.found;
+    return row!.outcome;
+  },
+
+  async noteAccountPush(integrationId, account) {
+    const [row] = await inTime(db()`
+      select marketplace.note_account_push(${integrationId}, ${account}) as outcome
+    `);
+    return row!.outcome;
   },
 };
 

@@ -28,15 +28,14 @@ import {
 } from "./config_cache.ts";
 import type { Handshakes } from "./handshakes.ts";
 import type { Store, Stored } from "./ingest.ts";
-import type { WatchChannels } from "./watch_channels.ts";
+import { notePush } from "./pushes.ts";
 
 /** What a receiver works with. */
 export interface ReceiverParts {
-  store: Pick<Store, "ingest">;
+  store: Pick<Store, "ingest" | "notePush" | "noteAccountPush">;
   cache: ConfigCache;
   certificates: CertificateCache;
   handshakes: Handshakes;
-  channels: WatchChannels;
   bodyLimits: Omit<BodyLimits, "maxBytes">;
   /** Called when a delivery has proven where it comes from. */
   onVerified: (c: Context<AppEnv>) => void;
@@ -99,12 +98,20 @@ export class Receiver {
       const timings = { receiveMs: readMs - startedMs, verifyMs: performance.now() - readMs };
       const { webhook, integrationId, version } = endpoint;
       const delivery = this.#open(c, raw, endpoint);
-      const handshake = await handshakes.verified(delivery.lookup, endpoint, proven.secret);
+      const { lookup } = delivery;
+      const push = await notePush(store, endpoint, { headers: c.req.raw.headers, lookup });
+      if (push) {
+        c.get("log").info("push.noted", {
+          provider: endpoint.provider,
+          integration: endpoint.integrationSlug,
+          outcome: push,
+          duration_ms: now() - receivedAt,
+        });
+        return c.json({ received: true, push });
+      }
+      const handshake = await handshakes.verified(lookup, endpoint, proven.secret);
       if (handshake) return handshake;
 
-      const checked = webhook.watch_channel
-        ? await this.parts.channels.check(endpoint, c.req.raw.headers)
-        : undefined;
       const events = toEvents(delivery, webhook);
       const headers = storedHeaders(c.req.raw.headers, proofHeaders(webhook.verify));
       const rows = events.map((event) => ({
@@ -125,11 +132,10 @@ export class Receiver {
           event_id: stored[0]?.eventId,
           outcome: stored[0]?.outcome ?? "empty",
           events: events.length,
-          checked,
           bytes: raw.byteLength,
           duration_ms: now() - receivedAt,
         });
-        return acknowledge(c, endpoint, { stored, lookup: delivery.lookup });
+        return acknowledge(c, endpoint, { stored, lookup });
       }
       // The settings changed after we had read them: what they proved does not count.
       cache.forget(path);

@@ -19,7 +19,9 @@ export interface ProviderOptions {
   /** Milliseconds since 1970. */
   now?: () => number;
   fetch?: Fetch;
-  checkWatchChannel?: Store["checkWatchChannel"];
+  /** What the database says of pushes; given, the integration is followed. */
+  notePush?: Store["notePush"];
+  noteAccountPush?: Store["noteAccountPush"];
 }
 
 /** A delivery as a provider sends it. */
@@ -65,6 +67,7 @@ export async function openProvider(provider: string, options: ProviderOptions = 
         integration_slug: `my-${provider.replaceAll("_", "-")}`,
         provider,
         is_default: true,
+        is_watched: options.notePush !== undefined || options.noteAccountPush !== undefined,
         status: "active",
         version: held.length,
         webhook_config: { ...row.webhookConfig, public_url: publicUrlOf(provider), ...settings },
@@ -99,7 +102,8 @@ export async function openProvider(provider: string, options: ProviderOptions = 
     },
     offerSecret: (_id, secret) => Promise.resolve(void offered.push(secret)),
     credentials: () => Promise.resolve(credentials),
-    checkWatchChannel: options.checkWatchChannel ?? (() => Promise.resolve("unchecked")),
+    notePush: options.notePush ?? (() => assert.fail("nobody follows it")),
+    noteAccountPush: options.noteAccountPush ?? (() => assert.fail("nobody follows it")),
   };
   const app = createWebhookApp({
     store,

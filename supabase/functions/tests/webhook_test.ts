@@ -510,7 +510,7 @@ describe("marketplace-webhook", () => {
     assert.equal((await challenge("wrong"))[0], 401);
   });
 
-  it("takes a Google push by its token, and says that channels are not checked yet", async () => {
+  it("takes a Google push by its token, and by its channel once the account is followed", async () => {
     const slug = `${SLUG}-drive`;
     await register(slug, "google_drive");
     const push = async (state: string, number: string) => {
@@ -530,18 +530,24 @@ describe("marketplace-webhook", () => {
       await response.body?.cancel();
       return response.status;
     };
-    const [check] = await sql`
-      select marketplace.check_watch_channel(id, ${slug}, 'r1') as found
-      from marketplace.integrations where slug = ${slug}
-    `;
     assert.equal(await push("sync", "1"), 200);
-    if (check!.found === "unchecked") {
-      assert.equal(await push("change", "2"), 200);
-      assert.equal((await eventsOf(`${slug}:2`))[0]!.event_type, "drive.change");
-      assert.equal((await eventsOf(`${slug}:1`)).length, 0, "sync is no event");
-    } else {
-      assert.equal(await push("change", "2"), 503, "a channel that is not kept");
-    }
+    assert.equal(await push("change", "2"), 200);
+    assert.equal((await eventsOf(`${slug}:2`))[0]!.event_type, "drive.change");
+    assert.equal((await eventsOf(`${slug}:1`)).length, 0, "sync is no event");
+
+    // Once the account is followed, pushes must come from a channel that was opened for it.
+    await sql`select marketplace.watch(${slug})`;
+    assert.equal(await push("change", "3"), 200, "none is open yet");
+    await sql`
+      insert into marketplace.watch_channels (organization_id, integration_id, cursor_id, kind, channel_id)
+      select c.organization_id, c.integration_id, c.id, 'drive', 'another'
+      from marketplace.sync_cursors as c join marketplace.integrations as i on i.id = c.integration_id
+      where i.slug = ${slug}
+    `;
+    assert.equal(await push("change", "4"), 503, "a channel that is not kept");
+    await sql`delete from marketplace.sync_cursors where integration_id in (
+      select id from marketplace.integrations where slug = ${slug}
+    )`;
   });
 
   it("reads Slack's forms", async () => {

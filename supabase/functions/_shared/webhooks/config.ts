@@ -253,8 +253,10 @@ export const WebhookConfig = z.looseObject({
   event: EventRule,
   handshakes: z.array(Handshake).default([]),
   ack: z.array(AckRule).default([]),
-  /** Whether the channel of a Google push must be one we opened. */
+  /** Whether a push comes through a channel of Google's, which must be ours once there are some. */
   watch_channel: z.boolean().default(false),
+  /** Where a push names the account that has changed. */
+  watch_account: reference.optional(),
   /** The URL the provider was given, without a query string, where the scheme signs it. */
   public_url: z.url().optional(),
 });

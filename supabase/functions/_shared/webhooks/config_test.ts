@@ -47,7 +47,10 @@ Deno.test("the catalogue holds every provider, and every row is understood", asy
   for (const { slug, webhookConfig } of catalogue.values()) {
     const parsed = WebhookConfig.safeParse(webhookConfig);
     assert.ok(parsed.success, `${slug}: ${parsed.error && z.prettifyError(parsed.error)}`);
-    const known = ["verify", "require", "body", "event", "handshakes", "ack", "watch_channel"];
+    const known = ["verify", "require", "body", "event", "handshakes", "ack"].concat(
+      "watch_channel",
+      "watch_account",
+    );
     assert.deepEqual(Object.keys(webhookConfig).filter((key) => !known.includes(key)), [], slug);
   }
 });

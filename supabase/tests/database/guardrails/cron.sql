@@ -16,15 +16,17 @@ select set_eq(
     ('marketplace_partitions', 'select marketplace.ensure_partitions()'),
     ('marketplace_retention', 'select marketplace.apply_retention()'),
     ('marketplace_maintain', 'select marketplace.maintain_connections()'),
-    ('marketplace_executions', 'select marketplace.maintain_executions()') $$,
+    ('marketplace_executions', 'select marketplace.maintain_executions()'),
+    ('marketplace_feeds', 'select marketplace.sweep_feeds()'),
+    ('marketplace_channels', 'select marketplace.forget_channels()') $$,
   'exactly these jobs are scheduled'
 );
 select is_empty(
   -- pg_cron before 1.5 knows no seconds
   $$ select jobname, schedule from our_job
      where schedule not in ('7 * * * *', '*/10 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
-       and (jobname <> 'marketplace_sweep' or schedule not in ('5 seconds', '* * * * *')) $$,
-  'the sweep every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, retention and executions every ten minutes'
+       and (jobname not in ('marketplace_sweep', 'marketplace_feeds') or schedule not in ('5 seconds', '* * * * *')) $$,
+  'the sweeps every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, the rest every ten minutes'
 );
 select cmp_ok(
   (select count(*) from our_job)::int,
@@ -41,7 +43,7 @@ begin
   perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
 end
 $$;
-select is((select count(*) from our_job)::int, 5, 'scheduling a job again replaces it');
+select is((select count(*) from our_job)::int, 7, 'scheduling a job again replaces it');
 
 select * from finish();
 rollback;

@@ -41,7 +41,7 @@ select set_eq(
     '_alerts',
     'create_api_key', 'revoke_api_key', 'oauth_key', 'update_connection', 'connecting_context', 'connection_context',
     '_forget_grant_secrets', 'lease_refresh', 'store_tokens', 'claim_expiring_tokens', 'open_grant', 'revoke_connection',
-    'ring_maintain'
+    'ring_maintain', '_webhook_address', 'claim_channel_tasks', 'claim_webhooks'
   ],
   'exactly these functions run with the rights of their owner'
 );

@@ -50,6 +50,7 @@ select set_eq(
     'organizations', 'organization_members', 'providers', 'actions', 'integrations', 'webhook_events',
     'workflows', 'sync_rules', 'sync_jobs', 'sync_job_attempts', 'artifact_syncs', 'api_quotas', 'execution_logs', 'notification_endpoints',
     'api_keys', 'connections', 'v_expiring_connections',
+    'sync_cursors', 'watch_channels', 'provider_webhooks', 'v_sync_cursors', 'v_watch_channels',
     'v_integration_health', 'v_recent_syncs', 'v_quota_status', 'v_job_queue', 'v_dead_letters',
     'v_event_rates', 'v_latency', 'v_recent_executions'
   ],

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(78);
+select plan(92);
 
 -- given two organizations, red and blue, with something of each kind, and who belongs to them
 insert into marketplace.organizations (id, slug, name)
@@ -48,11 +48,14 @@ select organization_id, id, gen_random_uuid(), 'files.get', 'succeeded', 1 from 
 
 insert into marketplace.connections (organization_id, integration_id, name, is_shared, status, error_message)
 select organization_id, id, slug, true, 'error', 'no' from marketplace.integrations where provider = 'acme';
+insert into marketplace.sync_cursors (organization_id, integration_id, feed)
+select organization_id, id, 'acme.changes' from marketplace.integrations where provider = 'acme';
 
 create temp table view (name text);
 insert into view values
   ('v_integration_health'), ('v_recent_syncs'), ('v_quota_status'), ('v_job_queue'), ('v_dead_letters'),
-  ('v_event_rates'), ('v_latency'), ('v_recent_executions'), ('v_expiring_connections');
+  ('v_event_rates'), ('v_latency'), ('v_recent_executions'), ('v_expiring_connections'),
+  ('v_sync_cursors'), ('v_watch_channels');
 create temp table closed_view (name text);
 insert into closed_view values ('v_webhook_rejections'), ('v_alerts');
 -- whose slugs are to be seen in the rows of a view

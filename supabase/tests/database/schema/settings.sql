@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(11);
+select plan(12);
 
 -- given the settings
 -- the only one there is
@@ -16,6 +16,7 @@ insert into refusal values
   ('execution_retention = ''23 hours''', 'settings_execution_retention_check', 'so are executions'),
   ('job_retention = ''23 hours''', 'settings_job_retention_check', 'so are finished jobs'),
   ('rejection_retention = ''59 minutes''', 'settings_rejection_retention_check', 'counters of refusals are kept for an hour at least'),
+  ('reconcile_every = ''9 seconds''', 'settings_reconcile_every_check', 'feeds are not looked at without a pause'),
   ('partitions_ahead = 61', 'settings_partitions_ahead_check', 'at most sixty days stand ready');
 select throws_ok(
   format('update marketplace.settings set %s where is_singleton', change),

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(23);
+select plan(24);
 
 -- given a rule
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -31,6 +31,11 @@ insert into refusal values
   ('concurrency_key = ''''', 'sync_rules_concurrency_key_check', 'a key is something or nothing at all'),
   ('config = ''[]''', 'sync_rules_config_check', 'settings are an object');
 select throws_ok(
+  $$ insert into marketplace.sync_rules (name, source_integration_id, workflow_id, schedule)
+     select 'Acme nightly', source_integration_id, workflow_id, 'every night' from marketplace.sync_rules where name = 'Acme mirror' $$,
+  'MK422', $$rule 'Acme nightly' has a schedule that cannot be read, or never comes: 'every night'$$, 'a schedule is a cron expression'
+);
+select throws_ok(
   format('update marketplace.sync_rules set %s where name = ''Acme mirror''', change),
   '23514', format('new row for relation "sync_rules" violates check constraint "%s"', check_name), rule
 )
@@ -38,7 +43,8 @@ from refusal;
 select set_eq(
   $$ select conname::text from pg_catalog.pg_constraint
        where conrelid = 'marketplace.sync_rules'::regclass and contype = 'c' $$,
-  'select check_name from refusal', 'and no check is left out'
+  $$ select check_name from refusal union all select 'sync_rules_schedule_check' $$, -- its trigger sees to it
+  'and no check is left out'
 );
 
 -- what is filled in

@@ -105,6 +105,42 @@ as $$
   from marketplace.oauth_tokens as t
   join marketplace.integrations as i on i.id = t.integration_id
   where t.status = 'reauthorization_required'
+  union all
+  -- renewal has failed for long: it is begun a day before, or a quarter of the lifetime
+  select 'warning', 'channel_ending', i.slug,
+    format('The push channel of %s ends at %s and is not renewed: %s', c.feed, to_char(w.expires_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
+      coalesce(c.channel_error, 'marketplace-maintain has not come to it.')),
+    w.renew_after
+  from marketplace.watch_channels as w
+  join marketplace.sync_cursors as c on c.id = w.cursor_id and c.is_active
+  join marketplace.integrations as i on i.id = w.integration_id
+  where w.status = 'active' and w.renew_after < now() - interval '1 hour'
+  union all
+  select 'warning', 'channel_refused', i.slug, format('%s has no push channel and is only looked at now and then: %s', c.feed, c.channel_error), c.updated_at
+  from marketplace.sync_cursors as c
+  join marketplace.integrations as i on i.id = c.integration_id
+  where c.is_active and c.channel_failure_count >= 3
+    and not exists (select from marketplace.watch_channels as w where w.cursor_id = c.id and w.status = 'active')
+  union all
+  select case when c.failure_count >= 10 then 'critical' else 'warning' end, 'feed_failing', i.slug,
+    format('%s cannot be pulled (%s in a row): %s', c.feed, c.failure_count, c.error_message), coalesce(c.caught_up_at, c.created_at)
+  from marketplace.sync_cursors as c
+  join marketplace.integrations as i on i.id = c.integration_id
+  where c.is_active and c.failure_count >= 3
+  union all
+  select 'critical', 'feed_behind', i.slug, format('%s has been due for %s s and nobody pulls.', c.feed, extract(epoch from now() - c.due_at)::int), c.due_at
+  from marketplace.sync_cursors as c
+  join marketplace.integrations as i on i.id = c.integration_id
+  where c.is_active and i.status <> 'inactive' and c.lease_id is null and c.due_at < now() - interval '5 minutes'
+  union all
+  select 'warning', 'webhook_failing', i.slug, format('The webhook of %s cannot be kept: %s', h.target, h.error_message), h.checked_at
+  from marketplace.provider_webhooks as h
+  join marketplace.integrations as i on i.id = h.integration_id
+  where h.status = 'failing' and h.failure_count >= 3
+  union all
+  select 'critical', 'schedule_late', r.name, format('The schedule %s has made no job.', quote_literal(r.schedule)), r.next_run_at
+  from marketplace.sync_rules as r
+  where r.is_active and r.next_run_at < now() - interval '5 minutes'
 $$;
 comment on function marketplace._alerts() is 'What v_alerts shows; also behind the health check.';
 

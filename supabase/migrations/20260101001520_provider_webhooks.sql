@@ -1,0 +1,289 @@
+-- Webhooks that are made at the provider through its API, kept as they should be, and looked after.
+
+create table marketplace.provider_webhooks (
+  id uuid primary key default marketplace.uuid_v7(),
+  organization_id uuid not null references marketplace.organizations (id),
+  integration_id uuid not null references marketplace.integrations (id) on delete cascade,
+  connection_id uuid references marketplace.connections (id) on delete cascade, -- null: with the integration's own credential
+  kind text not null check (kind in ('github.repository', 'github.organization')),
+  target text not null check (target <> ''),
+  event_types text[], -- null: what the integration's rules need
+  is_wanted boolean not null default true,
+  status text not null default 'pending' check (status in ('pending', 'active', 'failing', 'removed')),
+  hook_id text, -- null: not made yet
+  sent_event_types text[], -- null: not made yet
+  sent_address text, -- null: not made yet
+  sent_proof_id uuid, -- null: not made yet
+  due_at timestamptz not null default now(),
+  lease_id uuid, -- null: nobody is asking the provider
+  lease_until timestamptz, -- null: nobody is asking the provider
+  checked_at timestamptz, -- null: never
+  failure_count int not null default 0 check (failure_count >= 0),
+  error_message text, -- null: the provider did as it was asked
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now(),
+  constraint provider_webhooks_integration_id_kind_target_key unique (integration_id, kind, target),
+  constraint provider_webhooks_lease_check check ((lease_id is null) = (lease_until is null)),
+  constraint provider_webhooks_active_has_hook_check check (status <> 'active' or hook_id is not null),
+  constraint provider_webhooks_failing_has_reason_check check ((status = 'failing') = (error_message is not null))
+);
+comment on table marketplace.provider_webhooks is
+  'Webhooks that ensure_webhook keeps at the provider: pending -> active, failing while the provider refuses, removed. Written by ensure_webhook, remove_webhook and marketplace-maintain; members of its organization read it.';
+comment on column marketplace.provider_webhooks.target is 'owner/repo, or an organization''s name.';
+comment on column marketplace.provider_webhooks.sent_proof_id is
+  'integration_secrets.id of the webhook secret that the provider was given; when another becomes the newest, it is told.';
+create index provider_webhooks_organization_id_idx on marketplace.provider_webhooks (organization_id);
+create index provider_webhooks_connection_id_idx on marketplace.provider_webhooks (connection_id);
+create trigger provider_webhooks_touch before update on marketplace.provider_webhooks
+  for each row execute function marketplace._touch_updated_at();
+
+create function marketplace._event_types_needed(p_integration_id uuid)
+returns text[]
+language sql
+stable
+set search_path = ''
+as $$
+  -- GitHub subscribes to events, rules to an event and its action: workflow_run.completed
+  with needed as (
+    select distinct case
+      when cardinality(r.event_types) = 0 or t.event_type is null or t.event_type ~ '^\*|^[^.]+\*$' then '*'
+      else split_part(t.event_type, '.', 1)
+    end as event_type
+    from marketplace.sync_rules as r
+    left join lateral unnest(r.event_types) as t (event_type) on true
+    where r.source_integration_id = p_integration_id and r.is_active
+      and not (cardinality(r.event_types) = 0 and r.schedule is not null)
+  )
+  select case
+    when exists (select from needed as n where n.event_type = '*') then '{*}'::text[]
+    else coalesce((select array_agg(n.event_type order by n.event_type) from needed as n), '{push}')
+  end
+$$;
+comment on function marketplace._event_types_needed(uuid) is
+  'The events that the active rules of an integration ask of GitHub; {*} when one of them takes any, {push} when there is no rule.';
+
+create function marketplace.ensure_webhook(
+  p_integration_slug text,
+  p_target text,
+  p_event_types text[] default null,
+  p_connection_id uuid default null
+)
+returns uuid
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_integration marketplace.integrations;
+  v_id uuid;
+begin
+  select * into v_integration from marketplace.integrations as i where i.id = marketplace._integration_id(p_integration_slug);
+  if v_integration.provider <> 'github' then
+    raise exception 'webhooks of % are not made through its API here', v_integration.provider
+      using errcode = 'MK422', hint = 'For Google use marketplace.watch(slug); elsewhere enter the URL of marketplace-webhook at the provider.';
+  end if;
+  if coalesce(p_target, '') !~ '^[^/\s]+(/[^/\s]+)?$' then
+    raise exception '% names neither a repository nor an organization', quote_nullable(p_target)
+      using errcode = 'MK400', hint = 'Pass owner/repo, or the organization''s name.';
+  end if;
+  if p_connection_id is not null and not exists (
+    select from marketplace.connections as c where c.id = p_connection_id and c.integration_id = v_integration.id
+  ) then
+    raise exception 'connection % does not exist under integration %', p_connection_id, quote_literal(p_integration_slug)
+      using errcode = 'MK404', hint = 'select id, name from marketplace.connections lists the known ones.';
+  end if;
+  if marketplace._newest_secret_id(v_integration.id, 'webhook') is null then
+    perform marketplace.set_integration_secret(v_integration.slug, 'webhook', marketplace._random_secret());
+  end if;
+  insert into marketplace.provider_webhooks as h (organization_id, integration_id, connection_id, kind, target, event_types)
+  values (
+    v_integration.organization_id, v_integration.id, p_connection_id,
+    case when p_target like '%/%' then 'github.repository' else 'github.organization' end, p_target, p_event_types
+  )
+  on conflict (integration_id, kind, target) do update
+    set event_types = excluded.event_types, connection_id = excluded.connection_id, is_wanted = true, due_at = now(),
+      status = case when h.status = 'removed' then 'pending' else h.status end
+  returning h.id into v_id;
+  -- its delivery log is where a delivery is found that never arrived
+  perform marketplace.watch(p_integration_slug, 'github.deliveries', p_target, p_connection_id);
+  return v_id;
+end
+$$;
+comment on function marketplace.ensure_webhook(text, text, text[], uuid) is
+  'Makes a GitHub repository''s or organization''s webhook through the API and keeps it as it should be: URL, secret, events (null: those that the rules need). Also follows its delivery log. Returns the row''s id; again, it looks again.';
+
+create function marketplace.remove_webhook(p_integration_slug text, p_target text)
+returns boolean
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_hook marketplace.provider_webhooks;
+begin
+  update marketplace.provider_webhooks as h
+  set is_wanted = false, due_at = now()
+  where h.integration_id = marketplace._integration_id(p_integration_slug) and h.target = p_target and h.status <> 'removed'
+  returning h.* into v_hook;
+  if v_hook.id is null then
+    return false;
+  end if;
+  perform marketplace.unwatch(p_integration_slug, 'github.deliveries', p_target, v_hook.connection_id);
+  perform marketplace._ring_maintain_or_warn();
+  return true;
+end
+$$;
+comment on function marketplace.remove_webhook(text, text) is
+  'Takes a webhook that ensure_webhook made away again, at the provider too. False when there is none.';
+
+create function marketplace._due_webhooks()
+returns setof uuid
+language sql
+stable
+rows 10
+set search_path = ''
+as $$
+  select h.id
+  from marketplace.provider_webhooks as h
+  join marketplace.integrations as i on i.id = h.integration_id
+  where h.status <> 'removed' and i.status <> 'inactive' and coalesce(h.lease_until, '-infinity') <= clock_timestamp()
+    and (
+      h.due_at <= clock_timestamp()
+      -- what it should be like has changed
+      or h.status = 'active' and h.is_wanted and (
+        h.sent_proof_id is distinct from marketplace._newest_secret_id(i.id, 'webhook')
+        or h.sent_event_types is distinct from coalesce(h.event_types, marketplace._event_types_needed(i.id))
+      )
+    )
+$$;
+comment on function marketplace._due_webhooks() is
+  'Webhooks to be looked at: once a day, after a change of rules or secrets, and when a failure''s wait is over.';
+
+create function marketplace.claim_webhooks(p_limit int default 4)
+returns setof jsonb
+language sql
+volatile
+security definer -- hands out webhook secrets from Vault; executable by the service role only
+set search_path = ''
+as $$
+  with
+  due as (
+    select h.id from marketplace.provider_webhooks as h
+    where h.id in (select marketplace._due_webhooks())
+    order by h.due_at
+    limit p_limit
+    for no key update skip locked
+  ),
+  leased as (
+    update marketplace.provider_webhooks as h
+    set lease_id = gen_random_uuid(), lease_until = clock_timestamp() + interval '2 minutes'
+    from due
+    where h.id = due.id
+    returning h.*
+  )
+  select jsonb_build_object(
+    'id', l.id, 'lease_id', l.lease_id, 'kind', l.kind, 'target', l.target, 'is_wanted', l.is_wanted, 'hook_id', l.hook_id,
+    'address', marketplace._webhook_address(l.integration_id), 'sent_address', l.sent_address,
+    'event_types', coalesce(l.event_types, marketplace._event_types_needed(l.integration_id)),
+    'secret', marketplace._vault_read(s.vault_secret_id), 'proof_id', s.id, 'sent_proof_id', l.sent_proof_id,
+    'connection_id', l.connection_id, 'integration', marketplace._integration_json(l.integration_id)
+  )
+  from leased as l
+  left join marketplace.integration_secrets as s on s.id = marketplace._newest_secret_id(l.integration_id, 'webhook')
+$$;
+comment on function marketplace.claim_webhooks(int) is
+  'Leases the webhooks that are to be looked at, with what they should be like. For Edge Functions only.';
+
+create function marketplace.record_webhook(
+  p_id uuid,
+  p_lease_id uuid,
+  p_hook_id text,
+  p_event_types text[] default null,
+  p_address text default null,
+  p_proof_id uuid default null
+)
+returns boolean
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  update marketplace.provider_webhooks as h
+  set hook_id = p_hook_id, sent_event_types = p_event_types, sent_address = p_address, sent_proof_id = p_proof_id,
+    status = case when p_hook_id is null then 'removed' else 'active' end,
+    checked_at = clock_timestamp(), due_at = clock_timestamp() + interval '1 day',
+    failure_count = 0, error_message = null, lease_id = null, lease_until = null
+  where h.id = p_id and h.lease_id = p_lease_id;
+  return found;
+end
+$$;
+comment on function marketplace.record_webhook(uuid, uuid, text, text[], text, uuid) is
+  'A webhook is at the provider as it should be; without an id, it is gone. False when the lease is lost. For Edge Functions only.';
+
+create function marketplace.fail_webhook(p_id uuid, p_lease_id uuid, p_message text, p_retry_after_ms numeric default null)
+returns timestamptz
+language sql
+volatile
+set search_path = ''
+as $$
+  update marketplace.provider_webhooks as h
+  set status = 'failing', error_message = coalesce(nullif(left(p_message, 500), ''), 'failed'), failure_count = h.failure_count + 1,
+    checked_at = clock_timestamp(), lease_id = null, lease_until = null,
+    due_at = clock_timestamp() + greatest(
+      make_interval(secs => least(15 * 2 ^ least(h.failure_count, 20), 3600) * (1 + random() * 0.2)),
+      make_interval(secs => (least(coalesce(p_retry_after_ms, 0), 86400000) / 1000)::float8)
+    )
+  where h.id = p_id and h.lease_id = p_lease_id
+  returning h.due_at
+$$;
+comment on function marketplace.fail_webhook(uuid, uuid, text, numeric) is
+  'The provider refused; tried again after 15 s, doubling to an hour. Returns when, null when the lease is lost. For Edge Functions only.';
+
+create function marketplace.webhook_at(p_integration_id uuid, p_target text)
+returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+  select jsonb_build_object('kind', h.kind, 'target', h.target, 'hook_id', h.hook_id, 'address', h.sent_address)
+  from marketplace.provider_webhooks as h
+  where h.integration_id = p_integration_id and h.target = p_target and h.hook_id is not null
+$$;
+comment on function marketplace.webhook_at(uuid, text) is 'The webhook that was made for a target; null when none was. For Edge Functions only.';
+
+create function marketplace.unknown_deliveries(p_integration_id uuid, p_dedupe_keys text[])
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+  select k.key
+  from unnest(p_dedupe_keys) as k (key)
+  where not exists (
+    select from marketplace.webhook_deliveries as d where d.integration_id = p_integration_id and d.dedupe_key = k.key
+  )
+$$;
+comment on function marketplace.unknown_deliveries(uuid, text[]) is 'Which of these deliveries were never stored. For Edge Functions only.';
+
+alter table marketplace.provider_webhooks enable row level security;
+create policy "members read their webhooks" on marketplace.provider_webhooks
+  for select to authenticated
+  using (organization_id in (select marketplace.my_organization_ids()));
+
+revoke all on all functions in schema marketplace from public;
+grant select (
+  id, organization_id, integration_id, connection_id, kind, target, event_types, is_wanted, status, hook_id, sent_event_types,
+  sent_address, sent_proof_id, due_at, checked_at, failure_count, error_message, created_at, updated_at
+) on marketplace.provider_webhooks to authenticated;
+grant select, insert, update, delete on marketplace.provider_webhooks to service_role;
+grant execute on function
+  marketplace._event_types_needed(uuid),
+  marketplace.ensure_webhook(text, text, text[], uuid),
+  marketplace.remove_webhook(text, text),
+  marketplace._due_webhooks(),
+  marketplace.claim_webhooks(int),
+  marketplace.record_webhook(uuid, uuid, text, text[], text, uuid),
+  marketplace.fail_webhook(uuid, uuid, text, numeric),
+  marketplace.webhook_at(uuid, text),
+  marketplace.unknown_deliveries(uuid, text[])
+to service_role;
