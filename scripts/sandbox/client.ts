@@ -4,6 +4,8 @@ import type { PushInfo, PushOptions } from "./core/pushes.ts";
 import type { GitHubRun } from "./providers/github.ts";
 import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
+import type { MailFixture, MailInfo, MailLabels } from "./providers/google_gmail.ts";
+import type { SubscriptionFixture } from "./providers/google_pubsub.ts";
 import type { GoogleChannelInfo } from "./providers/google_channels.ts";
 import type { DocumentEdit, DocumentFixture } from "./providers/google_docs.ts";
 import type {
@@ -31,6 +33,9 @@ export type {
   GoogleOAuthFixture,
   JournalEntry,
   JournalFilter,
+  MailFixture,
+  MailInfo,
+  MailLabels,
   PushInfo,
   PushOptions,
   S3ObjectInfo,
@@ -38,6 +43,7 @@ export type {
   SlackMessage,
   SpreadsheetEdit,
   SpreadsheetFixture,
+  SubscriptionFixture,
 };
 
 /** Speaks to a running sandbox's `/_control`: fixtures in, evidence out. */
@@ -119,6 +125,42 @@ export class SandboxClient {
   /** The bytes of a Drive file. */
   driveContent(id: string): Promise<Uint8Array> {
     return this.#bytes(`/drive/files/${encodeURIComponent(id)}/content`);
+  }
+
+  /** Lets a topic of Pub/Sub be pushed somewhere, with a signed token. */
+  async createSubscription(fixture: SubscriptionFixture): Promise<void> {
+    await this.#json("POST", "/google/subscriptions", fixture);
+  }
+
+  /** Brings a mail into the mailbox. */
+  deliverMail(fixture: MailFixture): Promise<MailInfo> {
+    return this.#json("POST", "/gmail/messages", fixture);
+  }
+
+  /** Puts labels on a mail and takes others off, by their names. */
+  labelMail(id: string, labels: MailLabels): Promise<MailInfo> {
+    return this.#json("PATCH", `/gmail/messages/${encodeURIComponent(id)}`, labels);
+  }
+
+  /** Deletes a mail for good. */
+  async removeMail(id: string): Promise<void> {
+    await this.#json("DELETE", `/gmail/messages/${encodeURIComponent(id)}`);
+  }
+
+  /** Every mail in the mailbox, newest first. */
+  async mails(): Promise<MailInfo[]> {
+    return (await this.#json<{ messages: MailInfo[] }>("GET", "/gmail/messages")).messages;
+  }
+
+  /** Lets every history id that Gmail has given until now be too old. */
+  async expireGmailHistory(): Promise<void> {
+    await this.#json("POST", "/gmail/expire_history");
+  }
+
+  /** What Gmail watches at the moment; `null` after a stop or a week. */
+  async gmailWatch(): Promise<{ topic: string; expires_at: string } | null> {
+    type Answer = { watch: { topic: string; expires_at: string } | null };
+    return (await this.#json<Answer>("GET", "/gmail/watch")).watch;
   }
 
   /** Adds a Slack channel. */

@@ -8,7 +8,14 @@ import { bearerToken } from "../core/requests.ts";
 import { GoogleChannels } from "./google_channels.ts";
 import { createDocs } from "./google_docs.ts";
 import { createDrive } from "./google_drive.ts";
-import { GoogleError, googleErrorResponse, plainErrorResponse } from "./google_errors.ts";
+import {
+  gmailErrorResponse,
+  GoogleError,
+  googleErrorResponse,
+  plainErrorResponse,
+} from "./google_errors.ts";
+import { createGmail } from "./google_gmail.ts";
+import { PubSub, SubscriptionFixture } from "./google_pubsub.ts";
 import { createSheets } from "./google_sheets.ts";
 
 /** The fixed, public credentials of the sandbox's Google. */
@@ -50,6 +57,8 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
   const drive = createDrive(sandbox, mountedAt, channels);
   const docs = createDocs(drive.files, drive.fixtures);
   const sheets = createSheets(drive.files, drive.fixtures);
+  const pubsub = new PubSub(sandbox);
+  const gmail = createGmail(sandbox, pubsub);
   const app = new Hono<ObservedEnv>();
 
   app.post("/oauth2/token", async (c) => {
@@ -85,12 +94,17 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     });
   });
 
+  app.get("/oauth2/v3/certs", async (c) => {
+    c.header("cache-control", "public, max-age=20000, must-revalidate, no-transform");
+    return c.json(await pubsub.jwks());
+  });
+
   const authenticate = (c: Context) => {
     const token = bearerToken(c) || c.req.query("access_token") || "";
     if (!token) throw new GoogleError("forbidden", UNREGISTERED);
     if (!((tokens.get(token) ?? 0) > sandbox.clock.now())) throw new GoogleError("authError");
   };
-  for (const api of ["drive", "docs", "sheets"]) {
+  for (const api of ["drive", "docs", "sheets", "gmail"]) {
     app.use(`/${api}/*`, async (c, next) => (authenticate(c), await next()));
   }
   app.use("/upload/*", async (c, next) => {
@@ -98,7 +112,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     if (c.req.query("upload_id") === undefined) authenticate(c);
     await next();
   });
-  for (const api of [drive, docs, sheets]) app.route("/", api.app);
+  for (const api of [drive, docs, sheets, gmail]) app.route("/", api.app);
 
   app.all("*", (c) => {
     const { pathname } = new URL(c.req.url);
@@ -106,8 +120,9 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
   });
   app.onError((error, c) => {
     if (error instanceof GoogleError) {
-      const isPlain = /^\/(docs|sheets)\//.test(c.req.path.slice(mountedAt.length));
-      return isPlain ? plainErrorResponse(error) : googleErrorResponse(error);
+      const [, api] = c.req.path.slice(mountedAt.length).split("/");
+      if (api === "docs" || api === "sheets") return plainErrorResponse(error);
+      return api === "gmail" ? gmailErrorResponse(error) : googleErrorResponse(error);
     }
     if (error instanceof StorageFullError) {
       return googleErrorResponse(new GoogleError("storageQuotaExceeded"));
@@ -134,7 +149,12 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     return c.json({ expires_in: oauth.expiresIn, invalid_grant: oauth.invalidGrant });
   });
   control.get("/google/channels", (c) => c.json({ channels: channels.list() }));
-  for (const api of [drive.fixtures, docs, sheets]) control.route("/", api.control);
+  control.post("/google/subscriptions", async (c) => {
+    const wanted = SubscriptionFixture.parse(await c.req.json());
+    pubsub.subscribe(wanted);
+    return c.json(wanted, 201);
+  });
+  for (const api of [drive.fixtures, docs, sheets, gmail]) control.route("/", api.control);
 
   return {
     name: "google",
@@ -151,6 +171,8 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
       issueFirstToken();
       oauth = { expiresIn: HEADER_LIFETIME_S, invalidGrant: false };
       channels.reset();
+      pubsub.reset();
+      gmail.reset();
       await drive.reset();
     },
   };

@@ -4,6 +4,7 @@
  * @see https://developers.google.com/workspace/drive/api/guides/handle-errors
  */
 const REASONS = {
+  aborted: [409, "ABORTED", "The operation was aborted."],
   authError: [
     401,
     "UNAUTHENTICATED",
@@ -30,6 +31,7 @@ const REASONS = {
     "The user does not have sufficient permissions for this file.",
   ],
   internalError: [500, "INTERNAL", "Internal Error"],
+  invalidArgument: [400, "INVALID_ARGUMENT", "Invalid argument"],
   invalid: [400, undefined, "Invalid Value"],
   invalidParameter: [400, undefined, "Invalid field selection"],
   notFound: [404, undefined, "File not found: ."],
@@ -101,10 +103,21 @@ export function plainErrorResponse({ status, message, canonical }: GoogleError):
   return Response.json({ error }, { status });
 }
 
-/** Writes an error as Drive, Gmail and Calendar do. */
-export function googleErrorResponse(error: GoogleError): Response {
+/** Writes an error as Gmail does: a list of reasons, and a canonical status. */
+export function gmailErrorResponse(error: GoogleError): Response {
+  return googleErrorResponse(error, error.canonical ?? CANONICAL[error.status]);
+}
+
+/**
+ * Writes an error as Drive and Calendar do: a list of reasons.
+ *
+ * @param canonical the canonical status, which some errors have
+ */
+export function googleErrorResponse(
+  error: GoogleError,
+  canonical = error.canonical ?? (error.status === 429 ? CANONICAL[429] : undefined),
+): Response {
   const { status, message, reason } = error;
-  const canonical = error.canonical ?? (status === 429 ? CANONICAL[status] : undefined);
   const at = reason === "authError"
     ? { location: "Authorization", locationType: "header" }
     : error.at;
