@@ -20,11 +20,12 @@ grant usage on schema marketplace to authenticated, service_role;
 
 create function marketplace.uuid_v7()
 returns uuid
-language sql
+language plpgsql -- keeps its plan for the session; a function in SQL is parsed anew by each statement
 volatile
 set search_path = ''
 as $$
-  select encode(
+begin
+  return encode(
     set_bit(
       set_bit(
         overlay(
@@ -37,7 +38,8 @@ as $$
       53, 1
     ),
     'hex'
-  )::uuid
+  )::uuid;
+end
 $$;
 comment on function marketplace.uuid_v7() is
   'UUID version 7 (RFC 9562, section 5.7): 48 bits of Unix milliseconds, then random bits. Sorts by time of creation.';
@@ -105,12 +107,15 @@ comment on function marketplace._vault_write(uuid, text, text) is
 
 create function marketplace._vault_read(p_secret_id uuid)
 returns text
-language sql
+language plpgsql
 stable
 security definer -- Vault belongs to the platform; only our own functions may call this one
 set search_path = ''
 as $$
-  select s.decrypted_secret from vault.decrypted_secrets as s where s.id = p_secret_id
+begin
+  return case when p_secret_id is not null
+    then (select s.decrypted_secret from vault.decrypted_secrets as s where s.id = p_secret_id) end;
+end
 $$;
 comment on function marketplace._vault_read(uuid) is 'One decrypted secret by its Vault id, null when it is gone.';
 

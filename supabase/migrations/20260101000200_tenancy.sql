@@ -32,24 +32,29 @@ create index organization_members_user_id_idx on marketplace.organization_member
 
 create function marketplace._default_organization_id()
 returns uuid
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select o.id from marketplace.organizations as o where o.is_default
+begin
+  return (select o.id from marketplace.organizations as o where o.is_default);
+end
 $$;
 comment on function marketplace._default_organization_id() is 'The platform''s own organization.';
 
 create function marketplace.my_organization_ids()
 returns setof uuid
-language sql
+language plpgsql
 stable
 security definer -- reads memberships for the policies on memberships themselves, of the caller only
 set search_path = ''
 as $$
+begin
+  return query
   select m.organization_id
   from marketplace.organization_members as m
-  where m.user_id = (select auth.uid())
+  where m.user_id = (select auth.uid());
+end
 $$;
 comment on function marketplace.my_organization_ids() is 'The organizations of the signed-in user; empty for anybody else.';
 

@@ -398,18 +398,22 @@ comment on function marketplace.integration_credentials(uuid) is
 
 create function marketplace._integration_json(p_integration_id uuid)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'id', i.id, 'organization_id', i.organization_id, 'slug', i.slug, 'provider', i.provider,
-    'base_url', rtrim(coalesce(nullif(i.config ->> 'api_base', ''), p.base_url), '/'),
-    'is_default', i.is_default, 'config', i.config
-  )
-  from marketplace.integrations as i
-  join marketplace.providers as p on p.slug = i.provider
-  where i.id = p_integration_id
+begin
+  return (
+    select jsonb_build_object(
+      'id', i.id, 'organization_id', i.organization_id, 'slug', i.slug, 'provider', i.provider,
+      'base_url', rtrim(coalesce(nullif(i.config ->> 'api_base', ''), p.base_url), '/'),
+      'is_default', i.is_default, 'config', i.config
+    )
+    from marketplace.integrations as i
+    join marketplace.providers as p on p.slug = i.provider
+    where i.id = p_integration_id
+  );
+end
 $$;
 comment on function marketplace._integration_json(uuid) is 'An integration as Edge Functions see it, without secrets; null when unknown.';
 

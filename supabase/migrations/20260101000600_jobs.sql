@@ -221,6 +221,7 @@ create table marketplace.execution_logs (
   duration_ms numeric check (duration_ms >= 0), -- null: still running
   request jsonb, -- null: refused before there was one
   response jsonb, -- null: the provider did not answer
+  reserved jsonb, -- null: no quota, or it has been settled
   error_code text, -- null: it went well
   error_message text, -- null: it went well
   primary key (id, created_at),
@@ -236,6 +237,8 @@ comment on table marketplace.execution_logs is
 comment on column marketplace.execution_logs.attempt_count is 'Requests that went to the provider: 0 when it was refused before.';
 comment on column marketplace.execution_logs.request is 'Method, URL and parameters; credentials and sensitive places taken out, capped.';
 comment on column marketplace.execution_logs.response is 'The result, or what the provider refused with; sensitive places taken out, capped.';
+comment on column marketplace.execution_logs.reserved is
+  'What is reserved of which quota windows until it ends, so that an execution which never reports leaves nothing reserved.';
 create table marketplace.execution_logs_default partition of marketplace.execution_logs default;
 comment on table marketplace.execution_logs_default is
   'Catches executions of days without a partition; maintenance moves them. No policy: read through the parent.';

@@ -365,10 +365,11 @@ create function marketplace._note_quota(
   p_action text default null
 )
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
   insert into marketplace.api_quotas as q (
     organization_id, integration_id, connection_id, name, limit_count, used_count, observed_count, is_observed, resets_at, action_slugs
   )
@@ -396,7 +397,8 @@ as $$
       -- answers can arrive out of order: within a window the highest use is the latest
       when abs(extract(epoch from p_resets_at - q.resets_at)) <= 2 then excluded.observed_count > q.observed_count
       else p_resets_at > q.resets_at
-    end
+    end;
+end
 $$;
 comment on function marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz, text) is
   'Takes over what a provider said of a limit, unless a later answer has said more already. Resets null: it does not say when.';

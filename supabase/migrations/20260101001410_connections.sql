@@ -233,30 +233,38 @@ comment on function marketplace.update_connection(uuid, text, boolean) is
 
 create function marketplace._connection_settings(p_config jsonb, p_metadata jsonb)
 returns jsonb
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select coalesce(jsonb_object_agg(s.key, s.value), '{}')
-  from jsonb_each(p_config || p_metadata) as s
-  where jsonb_typeof(s.value) in ('string', 'number')
+begin
+  return (
+    select coalesce(jsonb_object_agg(s.key, s.value), '{}')
+    from jsonb_each(p_config || p_metadata) as s
+    where jsonb_typeof(s.value) in ('string', 'number')
+  );
+end
 $$;
 comment on function marketplace._connection_settings(jsonb, jsonb) is
   'What fills {connection.<name>} in templates: the integration''s plain settings, and over them the connection''s own.';
 
 create function marketplace._provider_json(p_provider text)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'slug', p.slug, 'name', p.name, 'base_url', p.base_url, 'auth_type', p.auth_type, 'auth_config', p.auth_config,
-    'request_headers', p.request_headers, 'health_action', p.health_action,
-    'response_errors', coalesce(to_jsonb(p) -> 'response_errors', '{}')
-  )
-  from marketplace.providers as p
-  where p.slug = p_provider
+begin
+  return (
+    select jsonb_build_object(
+      'slug', p.slug, 'name', p.name, 'base_url', p.base_url, 'auth_type', p.auth_type, 'auth_config', p.auth_config,
+      'request_headers', p.request_headers, 'health_action', p.health_action, 'rate_limit', p.rate_limit,
+      'response_errors', p.response_errors
+    )
+    from marketplace.providers as p
+    where p.slug = p_provider
+  );
+end
 $$;
 comment on function marketplace._provider_json(text) is 'A provider as those who authorise see it.';
 

@@ -22,24 +22,28 @@ create trigger oauth_tokens_forget after delete on marketplace.oauth_tokens
 
 create function marketplace._refresh_due_at(p_issued_at timestamptz, p_expires_at timestamptz, p_before interval)
 returns timestamptz
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select p_expires_at - least(p_before, (p_expires_at - p_issued_at) / 2)
+begin
+  return p_expires_at - least(p_before, (p_expires_at - p_issued_at) / 2);
+end
 $$;
 comment on function marketplace._refresh_due_at(timestamptz, timestamptz, interval) is
   'When a token is to be renewed: so long before it ends, but never in the first half of its life.';
 
 create function marketplace._refresh_before(p_provider jsonb, p_config jsonb)
 returns interval
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-  select make_interval(secs => coalesce(
+begin
+  return make_interval(secs => coalesce(
     (p_config #>> '{auth,refresh_before_s}')::float8, (p_provider ->> 'refresh_before_s')::float8, 300
-  ))
+  ));
+end
 $$;
 comment on function marketplace._refresh_before(jsonb, jsonb) is
   'How long before its end a token is renewed: refresh_before_s of the integration''s config.auth, or of the provider''s auth_config, else five minutes.';
@@ -48,36 +52,40 @@ comment on function marketplace._refresh_before(jsonb, jsonb) is
 
 create function marketplace._own_credential_type(p_integration_id uuid, p_has_seed boolean)
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  -- What is stored decides; where it does not, the provider's own way.
-  select case
-    when i.config ->> 'credential_type' is not null then i.config ->> 'credential_type'
-    when 'api_token' = any (stored.purposes) then case
-      when p.auth_type in ('api_key', 'basic', 'bearer') then p.auth_type
-      else coalesce(
-        (select w.type from unnest(array['bearer', 'api_key', 'basic']) as w (type) where p.auth_config -> 'alternatives' ? w.type limit 1),
-        'bearer'
-      )
+begin
+  return (
+    -- What is stored decides; where it does not, the provider's own way.
+    select case
+      when i.config ->> 'credential_type' is not null then i.config ->> 'credential_type'
+      when 'api_token' = any (stored.purposes) then case
+        when p.auth_type in ('api_key', 'basic', 'bearer') then p.auth_type
+        else coalesce(
+          (select w.type from unnest(array['bearer', 'api_key', 'basic']) as w (type) where p.auth_config -> 'alternatives' ? w.type limit 1),
+          'bearer'
+        )
+      end
+      when p_has_seed or 'refresh_token' = any (stored.purposes) then 'oauth2'
+      when 'service_account_key' = any (stored.purposes) then 'service_account'
+      when 'private_key' = any (stored.purposes) then 'github_app'
+      when 'access_key_id' = any (stored.purposes) then 'aws_sigv4'
+      when p.auth_type = 'oauth2' and p.auth_config -> 'grant_types' ? 'client_credentials' and 'client_id' = any (stored.purposes)
+        then 'client_credentials'
+      else p.auth_type
     end
-    when p_has_seed or 'refresh_token' = any (stored.purposes) then 'oauth2'
-    when 'service_account_key' = any (stored.purposes) then 'service_account'
-    when 'private_key' = any (stored.purposes) then 'github_app'
-    when 'access_key_id' = any (stored.purposes) then 'aws_sigv4'
-    when p.auth_type = 'oauth2' and p.auth_config -> 'grant_types' ? 'client_credentials' and 'client_id' = any (stored.purposes)
-      then 'client_credentials'
-    else p.auth_type
-  end
-  from marketplace.integrations as i
-  join marketplace.providers as p on p.slug = i.provider
-  cross join lateral (
-    select coalesce(array_agg(s.purpose), '{}') as purposes
-    from marketplace.integration_secrets as s
-    where s.integration_id = i.id and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
-  ) as stored
-  where i.id = p_integration_id
+    from marketplace.integrations as i
+    join marketplace.providers as p on p.slug = i.provider
+    cross join lateral (
+      select coalesce(array_agg(s.purpose), '{}') as purposes
+      from marketplace.integration_secrets as s
+      where s.integration_id = i.id and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
+    ) as stored
+    where i.id = p_integration_id
+  );
+end
 $$;
 comment on function marketplace._own_credential_type(uuid, boolean) is
   'How an integration authenticates by itself, told by the secrets it has.';
@@ -134,60 +142,79 @@ comment on function marketplace._own_grant(uuid, text, text) is
 
 create function marketplace._application_secrets(p_integration_id uuid, p_grant marketplace.oauth_tokens)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+declare
+  v_names jsonb;
+begin
   -- Of an OAuth provider only: elsewhere what a provider declares is the account's own credential.
-  select coalesce(
-    (
-      select jsonb_object_agg(s.key, s.value)
-      from jsonb_each(marketplace.integration_credentials(i.id)) as s
-      where declared.names ? s.key
-    ),
-    '{}'
-  )
+  if (p_grant).credential_type <> 'oauth2' then
+    return '{}';
+  end if;
+  select case when p.auth_type = 'oauth2' then p.auth_config -> 'secrets' else p.auth_config #> '{alternatives,oauth2,secrets}' end
+  into v_names
   from marketplace.integrations as i
   join marketplace.providers as p on p.slug = i.provider
-  cross join lateral (
-    select case
-      when (p_grant).credential_type <> 'oauth2' then null
-      when p.auth_type = 'oauth2' then p.auth_config -> 'secrets'
-      else p.auth_config #> '{alternatives,oauth2,secrets}'
-    end as names
-  ) as declared
-  where i.id = p_integration_id
+  where i.id = p_integration_id;
+  if v_names is null or v_names = '{}' then
+    return '{}'; -- most have none: nothing is decrypted for them
+  end if;
+  return (
+    select coalesce(jsonb_object_agg(s.key, s.value), '{}')
+    from jsonb_each(marketplace.integration_credentials(p_integration_id)) as s
+    where v_names ? s.key
+  );
+end
 $$;
 comment on function marketplace._application_secrets(uuid, marketplace.oauth_tokens) is
   'Secrets of the integration that requests of its OAuth connections need beside the token, such as a developer token.';
 
 create function marketplace._grant_json(p_grant marketplace.oauth_tokens, p_with_token boolean)
 returns jsonb
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-  select jsonb_build_object(
-    'grant_id', (p_grant).id,
-    'credential_type', (p_grant).credential_type,
-    'token_type', (p_grant).token_type,
-    'issued_at', (p_grant).issued_at,
-    'expires_at', (p_grant).expires_at,
-    'scopes', (p_grant).scopes,
-    'integration', marketplace._integration_json(i.id),
-    'settings', marketplace._connection_settings(i.config, coalesce(c.metadata, '{}')),
-    'secrets', jsonb_strip_nulls(
-      case
-        when (p_grant).connection_id is not null
-          then marketplace._application_secrets(i.id, p_grant) || coalesce(marketplace._vault_read((p_grant).credential_vault_id)::jsonb, '{}')
-        -- what only the token endpoint may see stays out
-        else marketplace.integration_credentials(i.id) - array['refresh_token', 'client_secret', 'private_key', 'service_account_key', 'webhook']
-      end || jsonb_build_object('access_token', case when p_with_token then marketplace._vault_read((p_grant).access_token_vault_id) end)
+declare
+  v_secrets jsonb;
+begin
+  if (p_grant).connection_id is not null then
+    v_secrets := marketplace._application_secrets((p_grant).integration_id, p_grant)
+      || coalesce(marketplace._vault_read((p_grant).credential_vault_id)::jsonb, '{}');
+  else
+    -- what only the token endpoint may see stays out
+    select coalesce(jsonb_object_agg(newest.purpose, marketplace._vault_read(newest.vault_secret_id)), '{}') into v_secrets
+    from (
+      select distinct on (s.purpose) s.purpose, s.vault_secret_id
+      from marketplace.integration_secrets as s
+      where s.integration_id = (p_grant).integration_id
+        and s.purpose not in ('refresh_token', 'client_secret', 'private_key', 'service_account_key', 'webhook')
+        and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
+      order by s.purpose, s.valid_from desc, s.id desc
+    ) as newest;
+  end if;
+  if p_with_token then
+    v_secrets := v_secrets || jsonb_build_object('access_token', marketplace._vault_read((p_grant).access_token_vault_id));
+  end if;
+  return (
+    select jsonb_build_object(
+      'grant_id', (p_grant).id,
+      'credential_type', (p_grant).credential_type,
+      'token_type', (p_grant).token_type,
+      'issued_at', (p_grant).issued_at,
+      'expires_at', (p_grant).expires_at,
+      'scopes', (p_grant).scopes,
+      'integration', marketplace._integration_json(i.id),
+      'settings', marketplace._connection_settings(i.config, coalesce(c.metadata, '{}')),
+      'secrets', jsonb_strip_nulls(v_secrets)
     )
-  )
-  from marketplace.integrations as i
-  left join marketplace.connections as c on c.id = (p_grant).connection_id
-  where i.id = (p_grant).integration_id
+    from marketplace.integrations as i
+    left join marketplace.connections as c on c.id = (p_grant).connection_id
+    where i.id = (p_grant).integration_id
+  );
+end
 $$;
 comment on function marketplace._grant_json(marketplace.oauth_tokens, boolean) is
   'A grant as Edge Functions use it: type, secrets by purpose, settings.';
@@ -457,6 +484,19 @@ $$;
 comment on function marketplace.fail_refresh(uuid, uuid, text, boolean, numeric) is
   'A refresh failed: finally (the owner must authorise again), or for now (5 s, doubling to 15 min, or as long as the provider asks). False when the lease is lost. For Edge Functions only.';
 
+create function marketplace._release_lease(p_grant jsonb)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  update marketplace.oauth_tokens as t
+  set refresh_lease_id = null, refresh_lease_until = null
+  where t.id = (p_grant ->> 'grant_id')::uuid and t.refresh_lease_id = (p_grant ->> 'lease_id')::uuid
+$$;
+comment on function marketplace._release_lease(jsonb) is
+  'Gives back a refresh lease that lease_refresh has just handed out and nobody will use; of anything else nothing changes.';
+
 create function marketplace.claim_expiring_tokens(p_limit int default 8)
 returns setof jsonb
 language sql
@@ -685,6 +725,7 @@ grant execute on function
   marketplace.store_tokens(uuid, uuid, text, text, text, text[], numeric),
   marketplace._refuse_grant(uuid, text),
   marketplace.fail_refresh(uuid, uuid, text, boolean, numeric),
+  marketplace._release_lease(jsonb),
   marketplace.claim_expiring_tokens(int),
   marketplace.open_grant(uuid, text, text, text, text, text, text[], numeric, text, jsonb),
   marketplace.revoke_connection(uuid),

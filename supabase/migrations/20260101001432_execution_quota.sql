@@ -6,10 +6,13 @@ alter table marketplace.api_quotas add constraint api_quotas_connection_id_fkey
 
 create function marketplace._quota_windows(p_integration_id uuid, p_connection_id uuid, p_action text)
 returns table (connection_id uuid, organization_id uuid, name text, limit_count bigint, length interval)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   with
   setting as (
     select i.organization_id, coalesce(c.organization_id, i.organization_id) as credential_organization_id,
@@ -42,22 +45,60 @@ as $$
   from setting as s
   join marketplace.api_quotas as q on q.integration_id = p_integration_id
     and q.connection_id is not distinct from p_connection_id and q.name = s.name
-  where s.for_each is null and q.resets_at > now()
+  where s.for_each is null and q.resets_at > now();
+end
 $$;
 comment on function marketplace._quota_windows(uuid, uuid, text) is
   'The limits a call counts against: of the integration''s connections together (config.quota), and of the credential (config.connection_quota, else the provider''s rate_limit.quota, else what it told).';
 
-create function marketplace._reserve_quota(p_integration_id uuid, p_connection_id uuid, p_action text, p_cost bigint)
+create function marketplace._quota_refusal(p_name text, p_limit bigint, p_resets_at timestamptz, p_message text)
+returns jsonb
+language sql
+volatile
+set search_path = ''
+as $$
+  select marketplace._refusal(429, 'rate_limited', p_message, jsonb_build_object(
+    'retry_after_ms', ceil(extract(epoch from greatest(p_resets_at, clock_timestamp()) - clock_timestamp()) * 1000)::bigint,
+    'details', jsonb_build_object('quota', p_name, 'limit', p_limit, 'resets_at', p_resets_at)
+  ))
+$$;
+comment on function marketplace._quota_refusal(text, bigint, timestamptz, text) is
+  'The refusal of a call for which there is no quota until then.';
+
+create function marketplace._asked_to_wait(p_integration_id uuid, p_connection_id uuid, p_action text)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  v_wait marketplace.api_quotas;
+begin
+  select * into v_wait
+  from marketplace.api_quotas as q
+  where q.integration_id = p_integration_id and q.connection_id is not distinct from p_connection_id
+    and q.name = 'retry-after ' || p_action and q.resets_at > now();
+  return case when v_wait.id is not null then marketplace._quota_refusal(
+    v_wait.name, v_wait.limit_count, v_wait.resets_at, format('The provider asked to be left alone with %s until %s.', p_action, v_wait.resets_at)
+  ) end;
+end
+$$;
+comment on function marketplace._asked_to_wait(uuid, uuid, text) is
+  'The refusal of a call which the provider asked to leave alone for a while, with Retry-After; null otherwise.';
+
+create function marketplace._reserve_quota(p_integration_id uuid, p_connection_id uuid, p_action text, p_unit bigint, p_pages bigint)
 returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
 declare
+  v_cost bigint := p_unit * coalesce(p_pages, 1);
   v_reserved jsonb;
   v_spent jsonb;
+  v_quota marketplace.api_quotas;
 begin
-  if p_cost <= 0 then
+  if v_cost <= 0 then
     return '{"windows": []}';
   end if;
   with
@@ -68,24 +109,24 @@ begin
   reserved as (
     insert into marketplace.api_quotas as q
       (organization_id, integration_id, connection_id, name, limit_count, reserved_count, resets_at)
-    select w.organization_id, p_integration_id, w.connection_id, w.name, w.limit_count, p_cost, now() + w.length
+    select w.organization_id, p_integration_id, w.connection_id, w.name, w.limit_count, v_cost, now() + w.length
     from wanted as w
-    where p_cost <= w.limit_count
+    where v_cost <= w.limit_count
     order by w.name = 'all connections' desc, w.name
     on conflict (integration_id, connection_id, name) do update
       set limit_count = case when q.is_observed then q.limit_count else excluded.limit_count end,
-        reserved_count = case when q.resets_at <= now() then p_cost else q.reserved_count + p_cost end,
+        reserved_count = case when q.resets_at <= now() then v_cost else q.reserved_count + v_cost end,
         used_count = case when q.resets_at <= now() then 0 else q.used_count end,
         observed_count = case when q.resets_at <= now() then 0 else q.observed_count end,
         window_started_at = case when q.resets_at <= now() then now() else q.window_started_at end,
         resets_at = case when q.resets_at <= now() then excluded.resets_at else q.resets_at end,
         updated_at = now()
       where q.resets_at <= now()
-        or q.used_count + q.reserved_count + p_cost <= case when q.is_observed then q.limit_count else excluded.limit_count end
+        or q.used_count + q.reserved_count + v_cost <= case when q.is_observed then q.limit_count else excluded.limit_count end
     returning q.id, q.connection_id, q.name, q.limit_count, q.used_count, q.reserved_count, q.window_started_at, q.resets_at
   )
   select
-    (select coalesce(jsonb_agg(to_jsonb(r) || jsonb_build_object('cost', p_cost)), '[]') from reserved as r),
+    (select coalesce(jsonb_agg(to_jsonb(r) || jsonb_build_object('cost', v_cost, 'unit', p_unit)), '[]') from reserved as r),
     (
       select jsonb_build_object('name', w.name, 'limit', w.limit_count, 'connection_id', w.connection_id)
       from wanted as w
@@ -99,91 +140,83 @@ begin
 
   -- one of two limits is spent: what the other one gave is given back
   update marketplace.api_quotas as q
-  set reserved_count = q.reserved_count - p_cost
+  set reserved_count = q.reserved_count - v_cost
   from jsonb_to_recordset(v_reserved) as r (id uuid)
   where q.id = r.id;
-  return jsonb_build_object('spent', v_spent || coalesce((
-    select jsonb_build_object('limit', q.limit_count, 'resets_at', q.resets_at)
-    from marketplace.api_quotas as q
-    where q.integration_id = p_integration_id and q.name = v_spent ->> 'name'
-      and q.connection_id is not distinct from (v_spent ->> 'connection_id')::uuid
-  ), '{}'));
+  select * into v_quota
+  from marketplace.api_quotas as q
+  where q.integration_id = p_integration_id and q.name = v_spent ->> 'name'
+    and q.connection_id is not distinct from (v_spent ->> 'connection_id')::uuid;
+  v_quota.limit_count := coalesce(v_quota.limit_count, (v_spent ->> 'limit')::bigint);
+  return jsonb_build_object('refusal', marketplace._quota_refusal(
+    v_spent ->> 'name', v_quota.limit_count, v_quota.resets_at,
+    format('The quota %s is spent: it allows %s a window, and this needs %s.', v_spent ->> 'name', v_quota.limit_count, v_cost)
+  ));
 end
 $$;
-comment on function marketplace._reserve_quota(uuid, uuid, text, bigint) is
-  'Reserves from every limit a call counts against, in one statement, or from none: {windows: […]} or {spent: {name, limit, resets_at}}.';
+comment on function marketplace._reserve_quota(uuid, uuid, text, bigint, bigint) is
+  'Reserves a number of pages at so much each from every limit a call counts against, in one statement, or from none: {windows: […]} or {refusal}.';
 
-create function marketplace._quota_refusal(p_integration_id uuid, p_connection_id uuid, p_action text, p_cost bigint, p_spent jsonb)
-returns jsonb
-language sql
-stable
-set search_path = ''
-as $$
-  with
-  refusal as (
-    select
-      p_spent ->> 'name' as name, (p_spent ->> 'limit')::bigint as limit_count, (p_spent ->> 'resets_at')::timestamptz as resets_at,
-      format('The quota %s is spent: it allows %s a window, and this needs %s.', p_spent ->> 'name', p_spent ->> 'limit', p_cost) as message
-    where p_spent is not null
-    union all
-    -- what the provider asked for with Retry-After
-    select q.name, q.limit_count, q.resets_at, format('The provider asked to be left alone with %s until %s.', p_action, q.resets_at)
-    from marketplace.api_quotas as q
-    where p_spent is null and q.integration_id = p_integration_id and q.connection_id is not distinct from p_connection_id
-      and q.name = 'retry-after ' || p_action and q.resets_at > now()
-  )
-  select marketplace._refusal(429, 'rate_limited', r.message, jsonb_build_object(
-    'retry_after_ms', ceil(extract(epoch from greatest(r.resets_at, now()) - now()) * 1000)::bigint,
-    'details', jsonb_build_object('quota', r.name, 'limit', r.limit_count, 'resets_at', r.resets_at)
-  ))
-  from refusal as r
-$$;
-comment on function marketplace._quota_refusal(uuid, uuid, text, bigint, jsonb) is
-  'The refusal of a call whose quota is spent, or which the provider asked to leave alone for a while; null otherwise.';
-
-create function marketplace._settle_quota(p_result jsonb)
+create function marketplace._settle_quota(p_windows jsonb, p_spent bigint, p_is_told boolean)
 returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
 begin
-  -- in the order in which they are reserved
-  perform q.id
-  from marketplace.api_quotas as q
-  join jsonb_to_recordset(p_result -> 'windows') as w (id uuid) on w.id = q.id
-  order by q.name = 'all connections' desc, q.name
-  for no key update of q;
+  if coalesce(jsonb_array_length(p_windows), 0) = 0 then
+    return;
+  elsif jsonb_array_length(p_windows) > 1 then
+    -- in the order in which they are reserved
+    perform q.id
+    from marketplace.api_quotas as q
+    join jsonb_to_recordset(p_windows) as w (id uuid) on w.id = q.id
+    order by q.name = 'all connections' desc, q.name
+    for no key update of q;
+  end if;
   update marketplace.api_quotas as q
   set reserved_count = greatest(q.reserved_count - w.cost, 0),
     used_count = q.used_count + case
-      -- the provider has counted it, here or elsewhere, and its count comes below
-      when q.name <> 'all connections' and p_result @> '{"observed": [{}]}' then 0
-      else coalesce((p_result ->> 'spent')::bigint, 0)
+      -- the provider has counted it, here or elsewhere, and its count is taken over
+      when q.name <> 'all connections' and p_is_told then 0
+      else greatest(coalesce(p_spent, w.unit), 0)
     end,
     updated_at = now()
-  from jsonb_to_recordset(p_result -> 'windows') as w (id uuid, window_started_at timestamptz, cost bigint)
+  from jsonb_to_recordset(p_windows) as w (id uuid, window_started_at timestamptz, cost bigint, unit bigint)
   -- a window that began since then knows nothing of this reservation
   where q.id = w.id and q.window_started_at = w.window_started_at;
-
-  perform marketplace._note_quota(
-    e.organization_id, e.integration_id, e.connection_id, o.name, o.limit_count, o.remaining, o.resets_at, e.action
-  )
-  from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid, action text),
-    jsonb_to_recordset(p_result -> 'observed') as o (name text, limit_count bigint, remaining bigint, resets_at timestamptz);
-
-  insert into marketplace.api_quotas as q
-    (organization_id, integration_id, connection_id, name, limit_count, used_count, is_observed, resets_at)
-  select e.organization_id, e.integration_id, e.connection_id, 'retry-after ' || e.action, 1, 1, true,
-    now() + make_interval(secs => e.retry_after_ms / 1000.0)
-  from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid, action text, retry_after_ms float8)
-  where e.retry_after_ms > 0
-  on conflict (integration_id, connection_id, name) do update
-    set resets_at = greatest(q.resets_at, excluded.resets_at), updated_at = now();
 end
 $$;
-comment on function marketplace._settle_quota(jsonb) is
-  'Turns what was reserved into what was used, then takes over what the provider said of its limits and when to come back.';
+comment on function marketplace._settle_quota(jsonb, bigint, boolean) is
+  'Turns what was reserved into what was used; spent null: nobody knows, then one request.';
+
+create function marketplace._note_limits(p_result jsonb)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  if p_result @> '{"observed": [{}]}' then
+    perform marketplace._note_quota(
+      e.organization_id, e.integration_id, e.connection_id, o.name, o.limit_count, o.remaining, o.resets_at, e.action
+    )
+    from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid, action text),
+      jsonb_to_recordset(p_result -> 'observed') as o (name text, limit_count bigint, remaining bigint, resets_at timestamptz);
+  end if;
+  if (p_result ->> 'retry_after_ms')::float8 > 0 then
+    insert into marketplace.api_quotas as q
+      (organization_id, integration_id, connection_id, name, limit_count, used_count, is_observed, resets_at)
+    select e.organization_id, e.integration_id, e.connection_id, 'retry-after ' || e.action, 1, 1, true,
+      now() + make_interval(secs => e.retry_after_ms / 1000.0)
+    from jsonb_to_record(p_result) as e (organization_id uuid, integration_id uuid, connection_id uuid, action text, retry_after_ms float8)
+    on conflict (integration_id, connection_id, name) do update
+      set resets_at = greatest(q.resets_at, excluded.resets_at), updated_at = now();
+  end if;
+end
+$$;
+comment on function marketplace._note_limits(jsonb) is
+  'Takes over what the provider said of its limits, and when to come back.';
 
 -- a limit of somebody's own account is for him alone
 alter policy "members read their quotas" on marketplace.api_quotas
@@ -195,7 +228,9 @@ alter policy "members read their quotas" on marketplace.api_quotas
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace._quota_windows(uuid, uuid, text),
-  marketplace._reserve_quota(uuid, uuid, text, bigint),
-  marketplace._quota_refusal(uuid, uuid, text, bigint, jsonb),
-  marketplace._settle_quota(jsonb)
+  marketplace._quota_refusal(text, bigint, timestamptz, text),
+  marketplace._asked_to_wait(uuid, uuid, text),
+  marketplace._reserve_quota(uuid, uuid, text, bigint, bigint),
+  marketplace._settle_quota(jsonb, bigint, boolean),
+  marketplace._note_limits(jsonb)
 to service_role;

@@ -5,6 +5,7 @@ create table marketplace.execution_results (
   execution_id uuid primary key,
   created_at timestamptz not null,
   organization_id uuid not null references marketplace.organizations (id) on delete cascade,
+  caller_key text not null,
   idempotency_key text check (idempotency_key <> ''), -- null: kept for whoever asks for it at the status URL
   request_hash bytea not null,
   is_repeatable boolean not null,
@@ -13,12 +14,15 @@ create table marketplace.execution_results (
   answer jsonb, -- null: still running, or too large to keep
   finished_at timestamptz, -- null: still running
   expires_at timestamptz not null default now() + interval '24 hours',
-  unique (organization_id, idempotency_key),
+  unique (organization_id, caller_key, idempotency_key),
   constraint execution_results_finished_check check ((http_status is null) = (finished_at is null))
 );
 comment on table marketplace.execution_results is
   'Answers that are given again, for a day: to a repeated idempotency key, and at the status URL of what runs in the background. Written by begin_execution and finish_execution. No policy: only functions touch it, which ask who wants to know.';
-comment on column marketplace.execution_results.request_hash is 'SHA-256 of what was asked for: a key is for one request.';
+comment on column marketplace.execution_results.caller_key is
+  'Who asked: nobody is given what somebody else was answered, whatever key he guesses. A job''s next attempt is another caller, and does its work anew.';
+comment on column marketplace.execution_results.request_hash is
+  'SHA-256 of what was asked for, and of the account it was asked of: a key is for one request.';
 comment on column marketplace.execution_results.is_repeatable is
   'Whether the action may run again when its first run never reported.';
 comment on column marketplace.execution_results.lease_until is 'Until then it is taken to be running.';
@@ -34,29 +38,38 @@ set search_path = ''
 as $$
 declare
   v_result marketplace.execution_results;
+  v_hash bytea := sha256(
+    decode(p_request ->> 'request_hash', 'hex')
+      || convert_to(coalesce(p_execution ->> 'connection_id', p_execution ->> 'integration_id', ''), 'UTF8')
+  );
 begin
-  insert into marketplace.execution_results as r
-    (execution_id, created_at, organization_id, idempotency_key, request_hash, is_repeatable, lease_until)
-  values (
-    (p_execution ->> 'execution_id')::uuid, (p_execution ->> 'created_at')::timestamptz, (p_execution ->> 'organization_id')::uuid,
-    p_execution ->> 'idempotency_key', decode(p_request ->> 'request_hash', 'hex'), p_is_repeatable, clock_timestamp() + p_lease
-  )
-  on conflict (organization_id, idempotency_key) do update
-    set execution_id = excluded.execution_id, created_at = excluded.created_at, request_hash = excluded.request_hash,
-      is_repeatable = excluded.is_repeatable, lease_until = excluded.lease_until, expires_at = excluded.expires_at,
-      http_status = null, answer = null, finished_at = null
-    where r.expires_at <= clock_timestamp()
-      -- its first run never reported, and may be repeated
-      or r.finished_at is null and r.lease_until <= clock_timestamp() and r.is_repeatable and r.request_hash = excluded.request_hash
-  returning r.* into v_result;
-  if found then
-    return null;
-  end if;
-  select * into v_result
-  from marketplace.execution_results as r
-  where r.organization_id = (p_execution ->> 'organization_id')::uuid and r.idempotency_key = p_execution ->> 'idempotency_key';
+  loop
+    insert into marketplace.execution_results as r
+      (execution_id, created_at, organization_id, caller_key, idempotency_key, request_hash, is_repeatable, lease_until)
+    values (
+      (p_execution ->> 'execution_id')::uuid, (p_execution ->> 'created_at')::timestamptz, (p_execution ->> 'organization_id')::uuid,
+      p_execution ->> 'caller_key', p_execution ->> 'idempotency_key', v_hash, p_is_repeatable, clock_timestamp() + p_lease
+    )
+    on conflict (organization_id, caller_key, idempotency_key) do update
+      set execution_id = excluded.execution_id, created_at = excluded.created_at, request_hash = excluded.request_hash,
+        is_repeatable = excluded.is_repeatable, lease_until = excluded.lease_until, expires_at = excluded.expires_at,
+        http_status = null, answer = null, finished_at = null
+      where r.expires_at <= clock_timestamp()
+        -- its first run never reported, and may be repeated
+        or r.finished_at is null and r.lease_until <= clock_timestamp() and r.is_repeatable and r.request_hash = excluded.request_hash
+    returning r.* into v_result;
+    if found then
+      return null;
+    end if;
+    select * into v_result
+    from marketplace.execution_results as r
+    where r.organization_id = (p_execution ->> 'organization_id')::uuid
+      and r.caller_key = p_execution ->> 'caller_key' and r.idempotency_key = p_execution ->> 'idempotency_key';
+    -- freed between the two looks: then it is ours to take
+    exit when found;
+  end loop;
   return case
-    when v_result.request_hash <> decode(p_request ->> 'request_hash', 'hex') then
+    when v_result.request_hash <> v_hash then
       jsonb_build_object('refusal', marketplace._refusal(
         422, 'idempotency_key_reused', 'The idempotency key was used for another request: a key is for one request, and its repetitions.'
       ))
@@ -83,23 +96,24 @@ begin
 end
 $$;
 comment on function marketplace._claim_execution(jsonb, jsonb, boolean, interval) is
-  'Takes an idempotency key, or the place where a later answer is kept: null; {replay} when the key was answered before, {refusal} when it was used otherwise or is in use.';
+  'Takes a caller''s idempotency key, or the place where a later answer is kept: null; {replay} when the key was answered before, {refusal} when it was used otherwise or is in use.';
 
 -- Before --------------------------------------------------------------------------------------
 
-create function marketplace._log_execution(p_execution jsonb, p_refusal jsonb default null)
+create function marketplace._log_execution(p_execution jsonb, p_refusal jsonb, p_reserved jsonb)
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
   insert into marketplace.execution_logs (
     id, created_at, organization_id, integration_id, connection_id, caller, user_id, api_key_id, job_id, correlation_id,
-    action, idempotency_key, outcome, duration_ms, error_code, error_message
+    action, idempotency_key, reserved, outcome, duration_ms, error_code, error_message
   )
   select
     e.execution_id, e.created_at, e.organization_id, e.integration_id, e.connection_id, e.caller, e.user_id, e.api_key_id, e.job_id,
-    e.correlation_id, e.action, e.idempotency_key,
+    e.correlation_id, e.action, e.idempotency_key, nullif(p_reserved, '[]'),
     case when p_refusal is null then 'running' else 'failed' end,
     case when p_refusal is not null then round((extract(epoch from clock_timestamp() - now()) * 1000)::numeric, 1) end,
     p_refusal ->> 'code', left(p_refusal ->> 'message', 2000)
@@ -107,9 +121,11 @@ as $$
     execution_id uuid, created_at timestamptz, organization_id uuid, integration_id uuid, connection_id uuid, caller text,
     user_id uuid, api_key_id uuid, job_id uuid, correlation_id uuid, action text, idempotency_key text
   )
+  on conflict (id, created_at) do nothing;
+end
 $$;
-comment on function marketplace._log_execution(jsonb, jsonb) is
-  'Writes down that somebody runs an action, or asked for it and was refused.';
+comment on function marketplace._log_execution(jsonb, jsonb, jsonb) is
+  'Writes down that somebody runs an action, and what is reserved for it; or that he asked for it and was refused.';
 
 create function marketplace._execution_grant(p_integration_id uuid, p_connection_id uuid, p_request jsonb)
 returns jsonb
@@ -155,26 +171,28 @@ declare
   v_target jsonb := marketplace._execution_target(v_caller, p_request);
   v_integration_id uuid := v_target ->> 'integration_id';
   v_connection_id uuid := v_target ->> 'connection_id';
+  v_key text := p_request ->> 'idempotency_key';
   v_action marketplace.actions;
   v_execution jsonb;
   v_refusal jsonb;
   v_claim jsonb;
-  v_quota jsonb := '{"windows": []}';
+  v_grant jsonb;
+  v_quota jsonb;
 begin
   select a.* into v_action
   from marketplace.actions as a
   join marketplace.integrations as i on i.provider = a.provider_slug
   where i.id = v_integration_id and a.slug = p_request ->> 'action';
-  v_execution := v_target || jsonb_build_object(
+  v_execution := v_target - 'refusal' || jsonb_build_object(
     'execution_id', marketplace.uuid_v7(), 'created_at', now(), 'caller', v_caller -> 'kind',
     'user_id', v_caller -> 'user_id', 'api_key_id', v_caller -> 'api_key_id', 'job_id', v_caller -> 'job_id',
     'correlation_id', coalesce(v_caller -> 'correlation_id', p_request -> 'correlation_id'), 'action', p_request -> 'action',
-    -- a job's next attempt does its work anew
-    'idempotency_key', coalesce(v_caller ->> 'lease_id' || ':' || (p_request ->> 'idempotency_key'), p_request ->> 'idempotency_key')
+    'idempotency_key', v_key,
+    'caller_key', concat_ws(' ', v_caller ->> 'kind', coalesce(v_caller ->> 'user_id', v_caller ->> 'api_key_id', v_caller ->> 'lease_id'))
   );
 
   v_refusal := marketplace._execution_refusal(v_caller, v_target, v_action, p_request);
-  if v_refusal is null and (v_execution ->> 'idempotency_key' is not null or p_request @> '{"is_async": true}') then
+  if v_refusal is null and (v_key is not null or p_request @> '{"is_async": true}') then
     v_claim := marketplace._claim_execution(
       v_execution, p_request, v_action.is_read_only or v_action.is_idempotent or v_action.idempotency_header is not null, interval '160 seconds'
     );
@@ -184,33 +202,39 @@ begin
     v_refusal := v_claim -> 'refusal';
   end if;
   if v_refusal is null then
-    v_refusal := marketplace._quota_refusal(v_integration_id, v_connection_id, v_action.slug, 0, null);
+    v_refusal := marketplace._asked_to_wait(v_integration_id, v_connection_id, v_action.slug);
     if v_refusal is null then
-      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1));
-      v_refusal := marketplace._quota_refusal(
-        v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost * coalesce((p_request ->> 'pages')::bigint, 1), v_quota -> 'spent'
-      );
+      v_grant := marketplace._execution_grant(v_integration_id, v_connection_id, p_request);
+      -- last of all: callers of one account wait for each other from here to the commit
+      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost, (p_request ->> 'pages')::bigint);
+      v_refusal := v_quota -> 'refusal';
     end if;
     if v_refusal is not null then
       delete from marketplace.execution_results as r where r.execution_id = (v_execution ->> 'execution_id')::uuid;
+      perform marketplace._release_lease(v_grant);
     end if;
+  end if;
+  if v_refusal is null and v_key is null and not p_request @> '{"is_async": true}' and v_grant ->> 'state' in ('fresh', 'environment') then
+    -- Nobody can ask for this one again, and its report, which waits for the disk, brings along what
+    -- a crash of the server in between would lose: one wait instead of two.
+    perform set_config('synchronous_commit', 'off', true);
   end if;
   if v_refusal is not null and v_execution ->> 'organization_id' is null then
     return jsonb_build_object('correlation_id', v_execution -> 'correlation_id', 'refusal', v_refusal);
   end if;
-  perform marketplace._log_execution(v_execution, v_refusal);
-  v_execution := v_execution - array['claims', 'refusal'];
+  perform marketplace._log_execution(v_execution, v_refusal, v_quota -> 'windows');
   if v_refusal is not null then
     return v_execution || jsonb_build_object('refusal', v_refusal);
   end if;
   return v_execution || jsonb_build_object(
-    'integration', marketplace._integration_json(v_integration_id),
-    'provider', marketplace._provider_json(v_action.provider_slug) || (
-      select jsonb_build_object('rate_limit', p.rate_limit, 'response_errors', p.response_errors)
-      from marketplace.providers as p where p.slug = v_action.provider_slug
-    ),
+    -- what the provider is told: another caller's key is another key to it, too
+    'provider_key', case when v_key is null then v_execution ->> 'execution_id' else encode(
+      substring(sha256(convert_to(concat_ws(' ', v_execution ->> 'organization_id', v_execution ->> 'caller_key', v_key), 'UTF8')) for 16), 'hex'
+    )::uuid::text end,
+    'integration', coalesce(v_grant -> 'integration', marketplace._integration_json(v_integration_id)),
+    'provider', marketplace._provider_json(v_action.provider_slug),
     'action', to_jsonb(v_action) - array['id', 'name', 'description', 'created_at', 'updated_at'],
-    'grant', marketplace._execution_grant(v_integration_id, v_connection_id, p_request),
+    'grant', case when v_grant @> '{"state": "fresh"}' then v_grant - 'integration' else v_grant end,
     'windows', v_quota -> 'windows'
   );
 end
@@ -226,34 +250,49 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+  v_id uuid := p_result ->> 'execution_id';
+  v_created_at timestamptz := p_result ->> 'created_at';
+  v_reserved jsonb;
+  v_is_open boolean;
 begin
+  for v_round in 1..2 loop
+    select x.reserved, x.outcome = 'running' or x.error_code = 'execution_lost' into v_reserved, v_is_open
+    from marketplace.execution_logs as x
+    where x.id = v_id and x.created_at = v_created_at
+    for no key update;
+    exit when found;
+    -- a crash of the server has lost its beginning
+    perform marketplace._log_execution(p_result, null, null);
+  end loop;
+  if v_is_open is distinct from true then
+    return; -- reported before
+  end if;
   update marketplace.execution_logs as x
   set outcome = r.outcome, status_code = r.status_code, attempt_count = r.attempt_count, duration_ms = greatest(r.duration_ms, 0),
-    request = r.request, response = r.response,
+    request = r.request, response = r.response, reserved = null,
     error_code = case when r.outcome = 'failed' then coalesce(r.error_code, 'failed') end, error_message = left(r.error_message, 2000)
   from jsonb_to_record(p_result) as r (
     outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb, response jsonb, error_code text, error_message text
   )
-  where x.id = (p_result ->> 'execution_id')::uuid and x.created_at = (p_result ->> 'created_at')::timestamptz
-    and (x.outcome = 'running' or x.error_code = 'execution_lost');
-  if not found then
-    return; -- reported before
-  end if;
-  perform marketplace._settle_quota(p_result);
+  where x.id = v_id and x.created_at = v_created_at;
 
   if p_result @> '{"is_kept": true}' then
     update marketplace.execution_results as r
     set http_status = (p_result ->> 'http_status')::int, finished_at = clock_timestamp(),
       answer = nullif(p_result -> 'answer', 'null')
-    where r.execution_id = (p_result ->> 'execution_id')::uuid;
+    where r.execution_id = v_id;
   else
     -- nothing happened that a repetition would do twice
-    delete from marketplace.execution_results as r where r.execution_id = (p_result ->> 'execution_id')::uuid;
+    delete from marketplace.execution_results as r where r.execution_id = v_id;
   end if;
+  -- last of all: callers of one account wait for each other from here to the commit
+  perform marketplace._settle_quota(v_reserved, (p_result ->> 'spent')::bigint, p_result @> '{"observed": [{}]}');
+  perform marketplace._note_limits(p_result);
 end
 $$;
 comment on function marketplace.finish_execution(jsonb) is
-  'Reports how an execution ended, in one round trip: completes its log row, settles the quota, keeps the answer for repetitions or frees the idempotency key. A second report changes nothing. For Edge Functions only.';
+  'Reports how an execution ended, in one round trip: completes its log row (or writes it, where a crash has lost it), settles the quota, keeps the answer for repetitions or frees the idempotency key. A second report changes nothing. For Edge Functions only.';
 
 create function marketplace.read_execution(p_execution_id uuid, p_caller jsonb)
 returns jsonb
@@ -280,10 +319,15 @@ begin
     -- who asked for it may know what came of it
     and case v_caller ->> 'kind'
       when 'service' then true
-      when 'user' then x.user_id = (v_caller ->> 'user_id')::uuid
+      when 'user' then x.user_id = (v_caller ->> 'user_id')::uuid and exists (
+        select from marketplace.organization_members as m
+        where m.organization_id = x.organization_id and m.user_id = x.user_id
+      )
       when 'job' then x.job_id = (v_caller ->> 'job_id')::uuid
       else x.api_key_id = (v_caller ->> 'api_key_id')::uuid
         or x.organization_id = (v_caller ->> 'organization_id')::uuid and v_caller -> 'scopes' ? 'admin'
+          -- what somebody did with an account of his own is no program's to read
+          and not exists (select from marketplace.connections as c where c.id = x.connection_id and not c.is_shared)
     end;
   if v_execution is null then
     raise exception 'execution % is not known, or its answer is no longer kept', coalesce(p_execution_id::text, 'null')
@@ -302,25 +346,36 @@ volatile
 set search_path = ''
 as $$
 declare
-  v_lost int;
-  v_forgotten int;
+  v_lost marketplace.execution_logs;
+  v_lost_count int := 0;
+  v_forgotten_count int;
 begin
-  update marketplace.execution_logs as x
-  set outcome = 'failed', error_code = 'execution_lost',
-    error_message = 'It never reported: what ran it was stopped. Whether the provider was reached is not known.',
-    duration_ms = round((extract(epoch from now() - x.created_at) * 1000)::numeric)
-  where x.outcome = 'running' and x.created_at < now() - interval '10 minutes';
-  get diagnostics v_lost = row_count;
+  for v_lost in
+    select x.*
+    from marketplace.execution_logs as x
+    where x.outcome = 'running' and x.created_at < now() - interval '10 minutes'
+    limit p_limit
+    for no key update skip locked
+  loop
+    update marketplace.execution_logs as x
+    set outcome = 'failed', error_code = 'execution_lost', reserved = null,
+      error_message = 'It never reported: what ran it was stopped. Whether the provider was reached is not known.',
+      duration_ms = round((extract(epoch from now() - x.created_at) * 1000)::numeric)
+    where x.id = v_lost.id and x.created_at = v_lost.created_at;
+    -- one request may have gone out; whatever else was reserved is given back
+    perform marketplace._settle_quota(v_lost.reserved, null, false);
+    v_lost_count := v_lost_count + 1;
+  end loop;
   delete from marketplace.execution_results as r
   where r.execution_id in (
     select o.execution_id from marketplace.execution_results as o where o.expires_at < now() limit p_limit
   );
-  get diagnostics v_forgotten = row_count;
-  return jsonb_build_object('lost', v_lost, 'forgotten', v_forgotten);
+  get diagnostics v_forgotten_count = row_count;
+  return jsonb_build_object('lost', v_lost_count, 'forgotten', v_forgotten_count);
 end
 $$;
 comment on function marketplace.maintain_executions(int) is
-  'Rung by pg_cron: marks executions that never reported, forgets answers after their day; returns how many of each.';
+  'Rung by pg_cron: marks executions that never reported and settles their quota, forgets answers after their day; returns how many of each.';
 
 -- Who may ---------------------------------------------------------------------------------------
 
@@ -344,7 +399,7 @@ revoke all on all functions in schema marketplace from public;
 grant select, insert, update, delete on marketplace.execution_results to service_role;
 grant execute on function
   marketplace._claim_execution(jsonb, jsonb, boolean, interval),
-  marketplace._log_execution(jsonb, jsonb),
+  marketplace._log_execution(jsonb, jsonb, jsonb),
   marketplace._execution_grant(uuid, uuid, jsonb),
   marketplace.begin_execution(jsonb),
   marketplace.finish_execution(jsonb),

@@ -351,7 +351,8 @@ async function report(
   },
 ): Promise<void> {
   const { execution_id, created_at, correlation_id, organization_id } = begun;
-  const { integration_id, connection_id, action, windows } = begun;
+  const { integration_id, connection_id, action } = begun;
+  const { caller, user_id, api_key_id, job_id, idempotency_key } = begun;
   const isSmall = !end.isKept || JSON.stringify(end.answer.body).length <= MAX_KEPT;
   const finished: FinishReport = {
     execution_id,
@@ -360,6 +361,11 @@ async function report(
     organization_id,
     integration_id,
     connection_id,
+    caller,
+    user_id,
+    api_key_id,
+    job_id,
+    idempotency_key,
     action: action.slug,
     ...run.report,
     outcome: end.outcome,
@@ -367,7 +373,6 @@ async function report(
     error_code: end.error?.code ?? null,
     error_message: end.error ? run.scrub(end.error.message) : null,
     response: end.response,
-    windows: windows.map(({ id, window_started_at, cost }) => ({ id, window_started_at, cost })),
     is_kept: end.isKept,
     http_status: end.answer.status,
     answer: end.isKept && isSmall ? end.answer.body : null,

@@ -132,7 +132,7 @@ async function run(
       baseUrl: template,
       parameters,
       settings: access.settings,
-      idempotencyKey: begun.idempotency_key ?? begun.execution_id,
+      idempotencyKey: begun.provider_key,
     });
     if (!built.ok) throw unbuildable(built, integration.slug);
     return built.request;

@@ -7,7 +7,6 @@ import type {
   Begun,
   CallerProof,
   ExecutionIds,
-  QuotaWindow,
   Refusal,
 } from "./types.ts";
 
@@ -26,7 +25,6 @@ export interface FinishReport extends ExecutionIds {
   request: unknown;
   /** Redacted. */
   response: unknown;
-  windows: Pick<QuotaWindow, "id" | "window_started_at" | "cost">[];
   /** Quota units that were used. */
   spent: number;
   observed: {

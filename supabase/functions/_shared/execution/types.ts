@@ -53,6 +53,12 @@ export interface ExecutionIds {
   organization_id: string;
   integration_id: string | null;
   connection_id: string | null;
+  caller: CallerProof["kind"];
+  user_id: string | null;
+  api_key_id: string | null;
+  job_id: string | null;
+  /** As the caller chose it. */
+  idempotency_key: string | null;
 }
 
 /** The credential as the database has it. */
@@ -73,7 +79,8 @@ export interface Begun extends ExecutionIds {
   integration: JobIntegration;
   grant: Grant;
   windows: QuotaWindow[];
-  idempotency_key: string | null;
+  /** What a provider is given where it knows a header for it: one for each caller and key. */
+  provider_key: string;
 }
 
 /** Why it may not. */

@@ -15,8 +15,8 @@ begin
     marketplace.add_member('blue', '00000000-0000-4000-8000-000000000004', 'owner');
 end
 $$;
-insert into marketplace.execution_results (execution_id, created_at, organization_id, request_hash, is_repeatable, lease_until)
-select gen_random_uuid(), now(), id, '\x00', true, now() from marketplace.organizations where slug in ('red', 'blue');
+insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, request_hash, is_repeatable, lease_until)
+select gen_random_uuid(), now(), id, 'service', '\x00', true, now() from marketplace.organizations where slug in ('red', 'blue');
 
 create temp view seen with (security_invoker = true) as
 select case organization_id when md5('red')::uuid then 'red' else 'blue' end as organization
@@ -65,8 +65,8 @@ set local role service_role;
 set local request.jwt.claims = '{"role": "service_role"}';
 select results_eq('select organization from seen order by 1', array['blue', 'red'], 'the service role sees all');
 select lives_ok(
-  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, request_hash, is_repeatable, lease_until)
-     values (gen_random_uuid(), now(), md5('red')::uuid, '\x00', true, now()) $$,
+  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, request_hash, is_repeatable, lease_until)
+     values (gen_random_uuid(), now(), md5('red')::uuid, 'service', '\x00', true, now()) $$,
   'it inserts'
 );
 select isnt_empty(

@@ -1,12 +1,12 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(8);
+select plan(9);
 
 -- given a kept answer
 insert into marketplace.organizations (id, slug, name) values (md5('red')::uuid, 'red', 'Red');
-insert into marketplace.execution_results (execution_id, created_at, organization_id, idempotency_key, request_hash, is_repeatable, lease_until)
-values (md5('given')::uuid, now(), md5('red')::uuid, 'key', '\x00', true, now());
+insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, idempotency_key, request_hash, is_repeatable, lease_until)
+values (md5('given')::uuid, now(), md5('red')::uuid, 'service', 'key', '\x00', true, now());
 
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
@@ -26,13 +26,18 @@ select set_eq(
 );
 
 select throws_ok(
-  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, idempotency_key, request_hash, is_repeatable, lease_until)
-     values (gen_random_uuid(), now(), md5('red')::uuid, 'key', '\x01', true, now()) $$,
-  '23505', null, 'a key is an organization''s once'
+  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, idempotency_key, request_hash, is_repeatable, lease_until)
+     values (gen_random_uuid(), now(), md5('red')::uuid, 'service', 'key', '\x01', true, now()) $$,
+  '23505', null, 'a key is a caller''s once'
 );
 select lives_ok(
-  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, request_hash, is_repeatable, lease_until)
-     select gen_random_uuid(), now(), md5('red')::uuid, '\x01', true, now() from generate_series(1, 2) $$,
+  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, idempotency_key, request_hash, is_repeatable, lease_until)
+     values (gen_random_uuid(), now(), md5('red')::uuid, 'user 1', 'key', '\x01', true, now()) $$,
+  'another caller may have the same'
+);
+select lives_ok(
+  $$ insert into marketplace.execution_results (execution_id, created_at, organization_id, caller_key, request_hash, is_repeatable, lease_until)
+     select gen_random_uuid(), now(), md5('red')::uuid, 'service', '\x01', true, now() from generate_series(1, 2) $$,
   'without a key there may be many'
 );
 select throws_ok(
