@@ -649,6 +649,26 @@ export interface Actions {
       hook_id: number;
       per_page?: number;
     };
+    /** Bring files up to date, without overwriting others' work */
+    "repos.syncFiles": {
+      repo: string;
+      files: Array<{
+        /** Ignored: it is computed */
+        sha?: string;
+        path: string;
+        text?: string;
+        content?: string;
+        /** Ignored */
+        size_bytes?: number;
+      }>;
+      owner: string;
+      author?: { date?: string; name: string; email: string };
+      /** The default branch when absent */
+      branch?: string;
+      message: string;
+      /** Path to blob SHA as it was left last time. Files that are not in files any more are deleted */
+      expected?: Record<string, string>;
+    };
     /** Search code */
     "search.code": {
       /** GitHub's search syntax: addClass in:file repo:octo/app */
@@ -717,6 +737,13 @@ export interface Actions {
     };
     /** List labels */
     "labels.list": { userId?: string };
+    /** Download an attachment */
+    "messages.attachments.download": {
+      /** As messages.read names it; attachment ids do not last */
+      partId: string;
+      userId?: string;
+      messageId: string;
+    };
     /** Get an attachment */
     "messages.attachments.get": { id: string; userId?: string; messageId: string };
     /** Label many messages */
@@ -751,6 +778,8 @@ export interface Actions {
       /** UNREAD marks as read, INBOX archives */
       removeLabelIds?: Array<string>;
     };
+    /** Read a message */
+    "messages.read": { id: string; userId?: string };
     /** Send a mail */
     "messages.send": {
       cc?: string | Array<string>;
@@ -1025,6 +1054,12 @@ export interface Actions {
       format?: "markdown" | "html" | "text" | "pdf" | "docx" | "odt" | "epub";
       documentId: string;
     };
+    /** Export as Markdown with its images beside it */
+    "documents.exportFiles": {
+      /** Where the Markdown will be; images go into the folder of its name */
+      path: string;
+      documentId: string;
+    };
     /** Get a document */
     "documents.get": {
       documentId: string;
@@ -1275,6 +1310,17 @@ export interface Actions {
       ranges?: Array<string>;
       spreadsheetId: string;
       includeGridData?: boolean;
+    };
+    /** Read a range as rows */
+    "spreadsheets.rows.get": {
+      /** Column that tells rows apart: rows without, or with one that another row has, are named in bad_rows */
+      key?: string;
+
+      /** A1 notation; its first row is the header */
+      range: string;
+      spreadsheetId: string;
+      valueRenderOption?: "FORMATTED_VALUE" | "UNFORMATTED_VALUE";
+      dateTimeRenderOption?: "SERIAL_NUMBER" | "FORMATTED_STRING";
     };
     /** Add a sheet */
     "spreadsheets.sheets.add": { index?: number; title: string; spreadsheetId: string };
@@ -1894,6 +1940,13 @@ export interface Actions {
     /** Change records */
     "records.update": {
       records: Array<{ Id: string | number; [name: string]: unknown }>;
+      tableId: string;
+    };
+    /** Bring records up to date by a key column */
+    "records.upsert": {
+      /** Column that tells rows apart */
+      key: string;
+      rows: Array<Record<string, unknown>>;
       tableId: string;
     };
     /** List tables */
@@ -3065,6 +3118,39 @@ export interface Actions {
       cancel_at_period_end?: boolean;
       default_payment_method?: string;
     };
+  };
+  supabase: {
+    /** Insert rows */
+    "rows.insert": {
+      rows: Array<Record<string, unknown>>;
+      table: string;
+      prefer?: "return=representation";
+      schema?: string;
+    };
+    /** List or search rows */
+    "rows.list": {
+      /** Such as: (status.eq.open,points.gt.3) */
+      or?: string;
+      limit?: number;
+      /** Such as: created_at.desc */
+      order?: string;
+      table: string;
+      offset?: number;
+      /** public when absent; it has to be exposed */
+      schema?: string;
+      select?: string;
+    };
+    /** Bring rows up to date by a key column */
+    "rows.upsert": {
+      /** Column that tells rows apart; it needs a unique index */
+      key: string;
+      rows: Array<Record<string, unknown>>;
+      table: string;
+      /** public when absent; it has to be exposed */
+      schema?: string;
+    };
+    /** List tables and views */
+    "tables.list": Record<string, never>;
   };
   twilio: {
     /** Make a call */

@@ -255,15 +255,19 @@ export type Database = {
           "error_code": string | null;
           "error_message": string | null;
           "id": string;
+          "is_final": boolean;
           "job_id": string;
+          "kind": string;
           "name": string;
           "organization_id": string;
+          "result": Json | null;
           "rule_id": string;
           "sha256": string | null;
           "size_bytes": number | null;
           "source_integration_id": string;
           "source_path": string;
           "source_ref": string;
+          "source_version": string | null;
           "started_at": string | null;
           "status": string;
           "transferred_bytes": number | null;
@@ -285,15 +289,19 @@ export type Database = {
           "error_code"?: string | null;
           "error_message"?: string | null;
           "id"?: string;
+          "is_final"?: boolean;
           "job_id": string;
+          "kind"?: string;
           "name": string;
           "organization_id": string;
+          "result"?: Json | null;
           "rule_id": string;
           "sha256"?: string | null;
           "size_bytes"?: number | null;
           "source_integration_id": string;
           "source_path": string;
           "source_ref": string;
+          "source_version"?: string | null;
           "started_at"?: string | null;
           "status"?: string;
           "transferred_bytes"?: number | null;
@@ -314,15 +322,19 @@ export type Database = {
           "error_code"?: string | null;
           "error_message"?: string | null;
           "id"?: string;
+          "is_final"?: boolean;
           "job_id"?: string;
+          "kind"?: string;
           "name"?: string;
           "organization_id"?: string;
+          "result"?: Json | null;
           "rule_id"?: string;
           "sha256"?: string | null;
           "size_bytes"?: number | null;
           "source_integration_id"?: string;
           "source_path"?: string;
           "source_ref"?: string;
+          "source_version"?: string | null;
           "started_at"?: string | null;
           "status"?: string;
           "transferred_bytes"?: number | null;
@@ -596,6 +608,7 @@ export type Database = {
           "organization_id": string;
           "outcome": string;
           "request": Json | null;
+          "reserved": Json | null;
           "response": Json | null;
           "status_code": number | null;
           "user_id": string | null;
@@ -619,6 +632,7 @@ export type Database = {
           "organization_id": string;
           "outcome": string;
           "request"?: Json | null;
+          "reserved"?: Json | null;
           "response"?: Json | null;
           "status_code"?: number | null;
           "user_id"?: string | null;
@@ -641,6 +655,7 @@ export type Database = {
           "organization_id"?: string;
           "outcome"?: string;
           "request"?: Json | null;
+          "reserved"?: Json | null;
           "response"?: Json | null;
           "status_code"?: number | null;
           "user_id"?: string | null;
@@ -650,6 +665,7 @@ export type Database = {
       "execution_results": {
         Row: {
           "answer": Json | null;
+          "caller_key": string;
           "created_at": string;
           "execution_id": string;
           "expires_at": string;
@@ -664,6 +680,7 @@ export type Database = {
         ComputedFields: never;
         Insert: {
           "answer"?: Json | null;
+          "caller_key": string;
           "created_at": string;
           "execution_id": string;
           "expires_at"?: string;
@@ -677,6 +694,7 @@ export type Database = {
         };
         Update: {
           "answer"?: Json | null;
+          "caller_key"?: string;
           "created_at"?: string;
           "execution_id"?: string;
           "expires_at"?: string;
@@ -695,6 +713,49 @@ export type Database = {
             isOneToOne: false;
             referencedRelation: "organizations";
             referencedColumns: ["id"];
+          },
+        ];
+      };
+      "feed_items": {
+        Row: {
+          "cursor_id": string;
+          "event_type": string;
+          "item_id": string;
+          "path": string;
+          "seen_at": string;
+          "version": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "cursor_id": string;
+          "event_type": string;
+          "item_id": string;
+          "path": string;
+          "seen_at"?: string;
+          "version": string;
+        };
+        Update: {
+          "cursor_id"?: string;
+          "event_type"?: string;
+          "item_id"?: string;
+          "path"?: string;
+          "seen_at"?: string;
+          "version"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "feed_items_cursor_id_fkey";
+            columns: ["cursor_id"];
+            isOneToOne: false;
+            referencedRelation: "sync_cursors";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "feed_items_cursor_id_fkey";
+            columns: ["cursor_id"];
+            isOneToOne: false;
+            referencedRelation: "v_sync_cursors";
+            referencedColumns: ["cursor_id"];
           },
         ];
       };
@@ -755,6 +816,7 @@ export type Database = {
           "health_status": string;
           "id": string;
           "is_default": boolean;
+          "is_watched": boolean;
           "name": string;
           "organization_id": string;
           "provider": string;
@@ -773,6 +835,7 @@ export type Database = {
           "health_status"?: string;
           "id"?: string;
           "is_default"?: boolean;
+          "is_watched"?: boolean;
           "name": string;
           "organization_id": string;
           "provider": string;
@@ -790,6 +853,7 @@ export type Database = {
           "health_status"?: string;
           "id"?: string;
           "is_default"?: boolean;
+          "is_watched"?: boolean;
           "name"?: string;
           "organization_id"?: string;
           "provider"?: string;
@@ -1082,6 +1146,115 @@ export type Database = {
         };
         Relationships: [];
       };
+      "provider_webhooks": {
+        Row: {
+          "checked_at": string | null;
+          "connection_id": string | null;
+          "created_at": string;
+          "due_at": string;
+          "error_message": string | null;
+          "event_types": (string)[] | null;
+          "failure_count": number;
+          "hook_id": string | null;
+          "id": string;
+          "integration_id": string;
+          "is_wanted": boolean;
+          "kind": string;
+          "lease_id": string | null;
+          "lease_until": string | null;
+          "organization_id": string;
+          "sent_address": string | null;
+          "sent_event_types": (string)[] | null;
+          "sent_proof_id": string | null;
+          "status": string;
+          "target": string;
+          "updated_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "checked_at"?: string | null;
+          "connection_id"?: string | null;
+          "created_at"?: string;
+          "due_at"?: string;
+          "error_message"?: string | null;
+          "event_types"?: (string)[] | null;
+          "failure_count"?: number;
+          "hook_id"?: string | null;
+          "id"?: string;
+          "integration_id": string;
+          "is_wanted"?: boolean;
+          "kind": string;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "organization_id": string;
+          "sent_address"?: string | null;
+          "sent_event_types"?: (string)[] | null;
+          "sent_proof_id"?: string | null;
+          "status"?: string;
+          "target": string;
+          "updated_at"?: string;
+        };
+        Update: {
+          "checked_at"?: string | null;
+          "connection_id"?: string | null;
+          "created_at"?: string;
+          "due_at"?: string;
+          "error_message"?: string | null;
+          "event_types"?: (string)[] | null;
+          "failure_count"?: number;
+          "hook_id"?: string | null;
+          "id"?: string;
+          "integration_id"?: string;
+          "is_wanted"?: boolean;
+          "kind"?: string;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "organization_id"?: string;
+          "sent_address"?: string | null;
+          "sent_event_types"?: (string)[] | null;
+          "sent_proof_id"?: string | null;
+          "status"?: string;
+          "target"?: string;
+          "updated_at"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "provider_webhooks_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "provider_webhooks_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "v_expiring_connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "provider_webhooks_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "integrations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "provider_webhooks_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "v_integration_health";
+            referencedColumns: ["integration_id"];
+          },
+          {
+            foreignKeyName: "provider_webhooks_organization_id_fkey";
+            columns: ["organization_id"];
+            isOneToOne: false;
+            referencedRelation: "organizations";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
       "providers": {
         Row: {
           "auth_config": NonNullable<Json>;
@@ -1152,6 +1325,7 @@ export type Database = {
           "is_singleton": boolean;
           "job_retention": string;
           "partitions_ahead": number;
+          "reconcile_every": string;
           "rejection_retention": string;
           "updated_at": string;
         };
@@ -1164,6 +1338,7 @@ export type Database = {
           "is_singleton"?: boolean;
           "job_retention"?: string;
           "partitions_ahead"?: number;
+          "reconcile_every"?: string;
           "rejection_retention"?: string;
           "updated_at"?: string;
         };
@@ -1175,10 +1350,153 @@ export type Database = {
           "is_singleton"?: boolean;
           "job_retention"?: string;
           "partitions_ahead"?: number;
+          "reconcile_every"?: string;
           "rejection_retention"?: string;
           "updated_at"?: string;
         };
         Relationships: [];
+      };
+      "sync_cursors": {
+        Row: {
+          "account": string | null;
+          "caught_up_at": string | null;
+          "channel_error": string | null;
+          "channel_failure_count": number;
+          "channel_retry_at": string;
+          "connection_id": string | null;
+          "created_at": string;
+          "cursor": string | null;
+          "due_at": string;
+          "error_code": string | null;
+          "error_message": string | null;
+          "event_count": number;
+          "failure_count": number;
+          "feed": string;
+          "id": string;
+          "integration_id": string;
+          "is_active": boolean;
+          "last_event_at": string | null;
+          "last_pulled_at": string | null;
+          "lease_id": string | null;
+          "lease_until": string | null;
+          "not_before": string;
+          "organization_id": string;
+          "progress": Json | null;
+          "pull_started_at": string | null;
+          "push_count": number;
+          "pushed_at": string | null;
+          "reconcile_every": string | null;
+          "restart_count": number;
+          "scope": string;
+          "status": string;
+          "updated_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "account"?: string | null;
+          "caught_up_at"?: string | null;
+          "channel_error"?: string | null;
+          "channel_failure_count"?: number;
+          "channel_retry_at"?: string;
+          "connection_id"?: string | null;
+          "created_at"?: string;
+          "cursor"?: string | null;
+          "due_at"?: string;
+          "error_code"?: string | null;
+          "error_message"?: string | null;
+          "event_count"?: number;
+          "failure_count"?: number;
+          "feed": string;
+          "id"?: string;
+          "integration_id": string;
+          "is_active"?: boolean;
+          "last_event_at"?: string | null;
+          "last_pulled_at"?: string | null;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "not_before"?: string;
+          "organization_id": string;
+          "progress"?: Json | null;
+          "pull_started_at"?: string | null;
+          "push_count"?: number;
+          "pushed_at"?: string | null;
+          "reconcile_every"?: string | null;
+          "restart_count"?: number;
+          "scope"?: string;
+          "status"?: string;
+          "updated_at"?: string;
+        };
+        Update: {
+          "account"?: string | null;
+          "caught_up_at"?: string | null;
+          "channel_error"?: string | null;
+          "channel_failure_count"?: number;
+          "channel_retry_at"?: string;
+          "connection_id"?: string | null;
+          "created_at"?: string;
+          "cursor"?: string | null;
+          "due_at"?: string;
+          "error_code"?: string | null;
+          "error_message"?: string | null;
+          "event_count"?: number;
+          "failure_count"?: number;
+          "feed"?: string;
+          "id"?: string;
+          "integration_id"?: string;
+          "is_active"?: boolean;
+          "last_event_at"?: string | null;
+          "last_pulled_at"?: string | null;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "not_before"?: string;
+          "organization_id"?: string;
+          "progress"?: Json | null;
+          "pull_started_at"?: string | null;
+          "push_count"?: number;
+          "pushed_at"?: string | null;
+          "reconcile_every"?: string | null;
+          "restart_count"?: number;
+          "scope"?: string;
+          "status"?: string;
+          "updated_at"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "sync_cursors_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "v_expiring_connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "integrations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "v_integration_health";
+            referencedColumns: ["integration_id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_organization_id_fkey";
+            columns: ["organization_id"];
+            isOneToOne: false;
+            referencedRelation: "organizations";
+            referencedColumns: ["id"];
+          },
+        ];
       };
       "sync_job_attempts": {
         Row: {
@@ -1255,6 +1573,7 @@ export type Database = {
           "result": Json | null;
           "rule_id": string;
           "run_at": string;
+          "scheduled_at": string | null;
           "status": string;
           "token_hash": string | null;
           "workflow_id": string;
@@ -1285,6 +1604,7 @@ export type Database = {
           "result"?: Json | null;
           "rule_id": string;
           "run_at"?: string;
+          "scheduled_at"?: string | null;
           "status"?: string;
           "token_hash"?: string | null;
           "workflow_id": string;
@@ -1314,6 +1634,7 @@ export type Database = {
           "result"?: Json | null;
           "rule_id"?: string;
           "run_at"?: string;
+          "scheduled_at"?: string | null;
           "status"?: string;
           "token_hash"?: string | null;
           "workflow_id"?: string;
@@ -1372,6 +1693,7 @@ export type Database = {
           "is_active": boolean;
           "max_attempts": number | null;
           "name": string;
+          "next_run_at": string | null;
           "notify_channel": string | null;
           "notify_integration_id": string | null;
           "organization_id": string;
@@ -1381,12 +1703,14 @@ export type Database = {
           "priority": number;
           "retry_base": string | null;
           "retry_cap": string | null;
+          "schedule": string | null;
           "source_integration_id": string;
           "source_pattern": string;
           "updated_at": string;
           "workflow_id": string;
+          "_attachments_integration_id": string | null;
         };
-        ComputedFields: never;
+        ComputedFields: "_attachments_integration_id";
         Insert: {
           "absorbs"?: boolean;
           "artifact_types"?: (string)[];
@@ -1402,6 +1726,7 @@ export type Database = {
           "is_active"?: boolean;
           "max_attempts"?: number | null;
           "name": string;
+          "next_run_at"?: string | null;
           "notify_channel"?: string | null;
           "notify_integration_id"?: string | null;
           "organization_id": string;
@@ -1411,6 +1736,7 @@ export type Database = {
           "priority"?: number;
           "retry_base"?: string | null;
           "retry_cap"?: string | null;
+          "schedule"?: string | null;
           "source_integration_id": string;
           "source_pattern"?: string;
           "updated_at"?: string;
@@ -1431,6 +1757,7 @@ export type Database = {
           "is_active"?: boolean;
           "max_attempts"?: number | null;
           "name"?: string;
+          "next_run_at"?: string | null;
           "notify_channel"?: string | null;
           "notify_integration_id"?: string | null;
           "organization_id"?: string;
@@ -1440,6 +1767,7 @@ export type Database = {
           "priority"?: number;
           "retry_base"?: string | null;
           "retry_cap"?: string | null;
+          "schedule"?: string | null;
           "source_integration_id"?: string;
           "source_pattern"?: string;
           "updated_at"?: string;
@@ -1500,6 +1828,121 @@ export type Database = {
             columns: ["workflow_id"];
             isOneToOne: false;
             referencedRelation: "workflows";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "watch_channels": {
+        Row: {
+          "address": string | null;
+          "channel_id": string;
+          "created_at": string;
+          "cursor_id": string;
+          "error_message": string | null;
+          "expires_at": string | null;
+          "failure_count": number;
+          "id": string;
+          "integration_id": string;
+          "kind": string;
+          "last_message_number": number | null;
+          "last_push_at": string | null;
+          "lease_id": string | null;
+          "lease_until": string | null;
+          "organization_id": string;
+          "proof_id": string | null;
+          "push_count": number;
+          "renew_after": string | null;
+          "resource_id": string | null;
+          "retry_at": string;
+          "status": string;
+          "stopped_at": string | null;
+          "updated_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "address"?: string | null;
+          "channel_id"?: string;
+          "created_at"?: string;
+          "cursor_id": string;
+          "error_message"?: string | null;
+          "expires_at"?: string | null;
+          "failure_count"?: number;
+          "id"?: string;
+          "integration_id": string;
+          "kind": string;
+          "last_message_number"?: number | null;
+          "last_push_at"?: string | null;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "organization_id": string;
+          "proof_id"?: string | null;
+          "push_count"?: number;
+          "renew_after"?: string | null;
+          "resource_id"?: string | null;
+          "retry_at"?: string;
+          "status"?: string;
+          "stopped_at"?: string | null;
+          "updated_at"?: string;
+        };
+        Update: {
+          "address"?: string | null;
+          "channel_id"?: string;
+          "created_at"?: string;
+          "cursor_id"?: string;
+          "error_message"?: string | null;
+          "expires_at"?: string | null;
+          "failure_count"?: number;
+          "id"?: string;
+          "integration_id"?: string;
+          "kind"?: string;
+          "last_message_number"?: number | null;
+          "last_push_at"?: string | null;
+          "lease_id"?: string | null;
+          "lease_until"?: string | null;
+          "organization_id"?: string;
+          "proof_id"?: string | null;
+          "push_count"?: number;
+          "renew_after"?: string | null;
+          "resource_id"?: string | null;
+          "retry_at"?: string;
+          "status"?: string;
+          "stopped_at"?: string | null;
+          "updated_at"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "watch_channels_cursor_id_fkey";
+            columns: ["cursor_id"];
+            isOneToOne: false;
+            referencedRelation: "sync_cursors";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "watch_channels_cursor_id_fkey";
+            columns: ["cursor_id"];
+            isOneToOne: false;
+            referencedRelation: "v_sync_cursors";
+            referencedColumns: ["cursor_id"];
+          },
+          {
+            foreignKeyName: "watch_channels_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "integrations";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "watch_channels_integration_id_fkey";
+            columns: ["integration_id"];
+            isOneToOne: false;
+            referencedRelation: "v_integration_health";
+            referencedColumns: ["integration_id"];
+          },
+          {
+            foreignKeyName: "watch_channels_organization_id_fkey";
+            columns: ["organization_id"];
+            isOneToOne: false;
+            referencedRelation: "organizations";
             referencedColumns: ["id"];
           },
         ];
@@ -1985,8 +2428,10 @@ export type Database = {
           "error_message": string | null;
           "id": string;
           "job_id": string;
+          "kind": string;
           "name": string;
           "organization_id": string;
+          "result": Json | null;
           "rule": string;
           "size_bytes": number | null;
           "source": string;
@@ -2017,6 +2462,85 @@ export type Database = {
             referencedColumns: ["id"];
           },
         ];
+      };
+      "v_sync_cursors": {
+        Row: {
+          "account": string | null;
+          "caught_up_at": string | null;
+          "connection_id": string | null;
+          "cursor_id": string;
+          "due_at": string;
+          "error_code": string | null;
+          "error_message": string | null;
+          "event_count": number;
+          "failure_count": number;
+          "feed": string;
+          "integration": string;
+          "is_active": boolean;
+          "last_event_at": string | null;
+          "last_pulled_at": string | null;
+          "organization_id": string;
+          "overdue_seconds": number | null;
+          "provider": string;
+          "push_count": number;
+          "pushed_at": string | null;
+          "restart_count": number;
+          "scope": string;
+          "status": string;
+        };
+        ComputedFields: never;
+        Relationships: [
+          {
+            foreignKeyName: "integrations_provider_fkey";
+            columns: ["provider"];
+            isOneToOne: false;
+            referencedRelation: "providers";
+            referencedColumns: ["slug"];
+          },
+          {
+            foreignKeyName: "sync_cursors_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_connection_id_fkey";
+            columns: ["connection_id"];
+            isOneToOne: false;
+            referencedRelation: "v_expiring_connections";
+            referencedColumns: ["id"];
+          },
+          {
+            foreignKeyName: "sync_cursors_organization_id_fkey";
+            columns: ["organization_id"];
+            isOneToOne: false;
+            referencedRelation: "organizations";
+            referencedColumns: ["id"];
+          },
+        ];
+      };
+      "v_watch_channels": {
+        Row: {
+          "address": string | null;
+          "channel_id": string | null;
+          "connection_id": string | null;
+          "created_at": string | null;
+          "cursor_id": string | null;
+          "error_message": string | null;
+          "expires_at": string | null;
+          "feed": string | null;
+          "integration": string | null;
+          "last_push_at": string | null;
+          "organization_id": string | null;
+          "provider": string | null;
+          "push_count": number | null;
+          "renew_after": string | null;
+          "scope": string | null;
+          "status": string | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
       };
       "v_webhook_rejections": {
         Row: {
@@ -2079,10 +2603,28 @@ export type Database = {
       };
       "begin_execution": { Args: { "p_request": Json }; Returns: Json };
       "cancel_job": { Args: { "p_job_id": string; "p_reason"?: string }; Returns: undefined };
-      "check_watch_channel": {
-        Args: { "p_channel_id": string; "p_integration_id": string; "p_resource_id": string };
+      "channel_failed": {
+        Args: {
+          "p_id": string;
+          "p_is_possible"?: boolean;
+          "p_lease_id": string;
+          "p_message": string;
+          "p_retry_after_ms"?: number;
+        };
         Returns: string;
       };
+      "channel_opened": {
+        Args: {
+          "p_expires_at": string;
+          "p_id": string;
+          "p_lease_id": string;
+          "p_resource_id": string;
+        };
+        Returns: string;
+      };
+      "channel_stopped": { Args: { "p_id": string; "p_lease_id": string }; Returns: boolean };
+      "claim_channel_tasks": { Args: { "p_limit"?: number }; Returns: Json[] };
+      "claim_cursors": { Args: { "p_limit"?: number }; Returns: Json[] };
       "claim_expiring_tokens": { Args: { "p_limit"?: number }; Returns: Json[] };
       "claim_jobs": {
         Args: { "p_except"?: (string)[]; "p_limit"?: number };
@@ -2104,6 +2646,7 @@ export type Database = {
           "workflow_slug": string;
         }[];
       };
+      "claim_webhooks": { Args: { "p_limit"?: number }; Returns: Json[] };
       "complete_job": {
         Args: { "p_job_id": string; "p_lease_id": string; "p_result"?: Json };
         Returns: Json;
@@ -2167,6 +2710,15 @@ export type Database = {
       };
       "dispatch_settings": { Args: Record<PropertyKey, never>; Returns: Json };
       "ensure_partitions": { Args: Record<PropertyKey, never>; Returns: number };
+      "ensure_webhook": {
+        Args: {
+          "p_connection_id"?: string;
+          "p_event_types"?: (string)[];
+          "p_integration_slug": string;
+          "p_target": string;
+        };
+        Returns: string;
+      };
       "expect_webhook_handshake": { Args: { "p_for"?: string; "p_slug": string }; Returns: string };
       "fail_job": {
         Args: {
@@ -2178,6 +2730,16 @@ export type Database = {
         };
         Returns: Json;
       };
+      "fail_pull": {
+        Args: {
+          "p_code": string;
+          "p_cursor_id": string;
+          "p_lease_id": string;
+          "p_message": string;
+          "p_retry_after_ms"?: number;
+        };
+        Returns: string;
+      };
       "fail_refresh": {
         Args: {
           "p_grant_id": string;
@@ -2188,11 +2750,22 @@ export type Database = {
         };
         Returns: boolean;
       };
+      "fail_webhook": {
+        Args: {
+          "p_id": string;
+          "p_lease_id": string;
+          "p_message": string;
+          "p_retry_after_ms"?: number;
+        };
+        Returns: string;
+      };
       "finish_execution": { Args: { "p_result": Json }; Returns: undefined };
+      "forget_channels": { Args: Record<PropertyKey, never>; Returns: number };
       "forget_destination_folder": {
         Args: { "p_integration_id": string; "p_path": string };
         Returns: undefined;
       };
+      "has_channel_tasks": { Args: Record<PropertyKey, never>; Returns: boolean };
       "has_due_work": { Args: Record<PropertyKey, never>; Returns: boolean };
       "health": { Args: Record<PropertyKey, never>; Returns: Json };
       "ingest_events": {
@@ -2218,6 +2791,57 @@ export type Database = {
       };
       "integration_context": { Args: { "p_slug": string }; Returns: Json };
       "integration_credentials": { Args: { "p_integration_id": string }; Returns: Json };
+      "known_items": {
+        Args: { "p_cursor_id": string; "p_item_ids": (string)[] };
+        Returns: {
+          "event_type": string;
+          "item_id": string;
+          "path": string;
+          "version": string;
+        }[];
+      };
+      "last_synced": {
+        Args: { "p_rule_id": string; "p_source_ref": string };
+        Returns: {
+          "completed_at": string | null;
+          "content_type": string;
+          "correlation_id": string;
+          "created_at": string;
+          "destination_checksum": string | null;
+          "destination_integration_id": string | null;
+          "destination_path": string;
+          "destination_ref": string | null;
+          "destination_size_bytes": number | null;
+          "error_code": string | null;
+          "error_message": string | null;
+          "id": string;
+          "is_final": boolean;
+          "job_id": string;
+          "kind": string;
+          "name": string;
+          "organization_id": string;
+          "result": Json | null;
+          "rule_id": string;
+          "sha256": string | null;
+          "size_bytes": number | null;
+          "source_integration_id": string;
+          "source_path": string;
+          "source_ref": string;
+          "source_version": string | null;
+          "started_at": string | null;
+          "status": string;
+          "transferred_bytes": number | null;
+          "transferred_md5": string | null;
+          "transferred_sha256": string | null;
+          "updated_at": string;
+        };
+        SetofOptions: {
+          from: "*";
+          to: "artifact_syncs";
+          isOneToOne: true;
+          isSetofReturn: false;
+        };
+      };
       "lease_refresh": {
         Args: {
           "p_connection_id": string;
@@ -2230,6 +2854,7 @@ export type Database = {
       };
       "maintain_connections": { Args: Record<PropertyKey, never>; Returns: number };
       "maintain_executions": { Args: { "p_limit"?: number }; Returns: Json };
+      "make_scheduled_jobs": { Args: { "p_limit"?: number }; Returns: number };
       "mark_polling": { Args: { "p_for_ms": number }; Returns: undefined };
       "metrics": {
         Args: Record<PropertyKey, never>;
@@ -2242,7 +2867,12 @@ export type Database = {
         }[];
       };
       "my_organization_ids": { Args: Record<PropertyKey, never>; Returns: string[] };
+      "next_cursor_due_at": { Args: Record<PropertyKey, never>; Returns: string };
       "next_due_at": { Args: Record<PropertyKey, never>; Returns: string };
+      "note_account_push": {
+        Args: { "p_account": string; "p_integration_id": string };
+        Returns: string;
+      };
       "note_connection_test": {
         Args: {
           "p_account"?: string;
@@ -2251,6 +2881,16 @@ export type Database = {
           "p_metadata"?: Json;
         };
         Returns: undefined;
+      };
+      "note_push": {
+        Args: {
+          "p_channel_id": string;
+          "p_integration_id": string;
+          "p_message_number"?: number;
+          "p_resource_id": string;
+          "p_state"?: string;
+        };
+        Returns: string;
       };
       "oauth_key": { Args: Record<PropertyKey, never>; Returns: string };
       "observe_quota": {
@@ -2289,6 +2929,7 @@ export type Database = {
         };
         Returns: string;
       };
+      "pause_pull": { Args: { "p_cursor_id": string; "p_lease_id": string }; Returns: undefined };
       "pause_rule": { Args: { "p_rule_id": string }; Returns: number };
       "pause_workflow": { Args: { "p_slug": string }; Returns: undefined };
       "plan_artifacts": {
@@ -2306,15 +2947,19 @@ export type Database = {
           "error_code": string | null;
           "error_message": string | null;
           "id": string;
+          "is_final": boolean;
           "job_id": string;
+          "kind": string;
           "name": string;
           "organization_id": string;
+          "result": Json | null;
           "rule_id": string;
           "sha256": string | null;
           "size_bytes": number | null;
           "source_integration_id": string;
           "source_path": string;
           "source_ref": string;
+          "source_version": string | null;
           "started_at": string | null;
           "status": string;
           "transferred_bytes": number | null;
@@ -2332,6 +2977,17 @@ export type Database = {
       "read_execution": { Args: { "p_caller": Json; "p_execution_id": string }; Returns: Json };
       "reap_leases": { Args: { "p_limit"?: number }; Returns: number };
       "record_dispatches": { Args: { "p_results": Json }; Returns: number };
+      "record_webhook": {
+        Args: {
+          "p_address"?: string;
+          "p_event_types"?: (string)[];
+          "p_hook_id": string;
+          "p_id": string;
+          "p_lease_id": string;
+          "p_proof_id"?: string;
+        };
+        Returns: boolean;
+      };
       "register_action": {
         Args: {
           "p_body_type"?: string;
@@ -2387,6 +3043,10 @@ export type Database = {
         Returns: string;
       };
       "remove_notification_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
+      "remove_webhook": {
+        Args: { "p_integration_slug": string; "p_target": string };
+        Returns: boolean;
+      };
       "replay_dead_letters": {
         Args: {
           "p_dry_run"?: boolean;
@@ -2443,6 +3103,19 @@ export type Database = {
         Args: { "p_purpose": string; "p_secret": string; "p_slug": string };
         Returns: undefined;
       };
+      "store_changes": {
+        Args: {
+          "p_account"?: string;
+          "p_cursor_id": string;
+          "p_events": Json;
+          "p_has_more"?: boolean;
+          "p_lease_id": string;
+          "p_next_cursor": string;
+          "p_progress"?: Json;
+          "p_seen"?: (string)[];
+        };
+        Returns: Json;
+      };
       "store_tokens": {
         Args: {
           "p_access_token": string;
@@ -2456,6 +3129,7 @@ export type Database = {
         Returns: boolean;
       };
       "sweep": { Args: Record<PropertyKey, never>; Returns: number };
+      "sweep_feeds": { Args: Record<PropertyKey, never>; Returns: number };
       "take_authorization": {
         Args: { "p_browser"?: string; "p_state": string; "p_user_id"?: string };
         Returns: Json;
@@ -2469,6 +3143,28 @@ export type Database = {
           "stage": string;
           "subject": string;
         }[];
+      };
+      "unknown_deliveries": {
+        Args: { "p_dedupe_keys": (string)[]; "p_integration_id": string };
+        Returns: string[];
+      };
+      "unseen_items": {
+        Args: { "p_cursor_id": string; "p_limit"?: number; "p_since": string };
+        Returns: {
+          "event_type": string;
+          "item_id": string;
+          "path": string;
+          "version": string;
+        }[];
+      };
+      "unwatch": {
+        Args: {
+          "p_connection_id"?: string;
+          "p_feed"?: string;
+          "p_integration_slug": string;
+          "p_scope"?: string;
+        };
+        Returns: number;
       };
       "update_artifact": {
         Args: {
@@ -2490,15 +3186,19 @@ export type Database = {
           "error_code": string | null;
           "error_message": string | null;
           "id": string;
+          "is_final": boolean;
           "job_id": string;
+          "kind": string;
           "name": string;
           "organization_id": string;
+          "result": Json | null;
           "rule_id": string;
           "sha256": string | null;
           "size_bytes": number | null;
           "source_integration_id": string;
           "source_path": string;
           "source_ref": string;
+          "source_version": string | null;
           "started_at": string | null;
           "status": string;
           "transferred_bytes": number | null;
@@ -2519,6 +3219,16 @@ export type Database = {
       };
       "use_connect_link": { Args: { "p_token": string }; Returns: string };
       "uuid_v7": { Args: Record<PropertyKey, never>; Returns: string };
+      "watch": {
+        Args: {
+          "p_connection_id"?: string;
+          "p_feed"?: string;
+          "p_integration_slug": string;
+          "p_scope"?: string;
+        };
+        Returns: string;
+      };
+      "webhook_at": { Args: { "p_integration_id": string; "p_target": string }; Returns: Json };
       "webhook_config": { Args: { "p_integration"?: string; "p_provider": string }; Returns: Json };
     };
     Enums: {

@@ -235,8 +235,15 @@ export interface ActionRow {
  */
 export const HANDLERS: Readonly<Record<string, string>> = {
   gmail_send: "an RFC 2822 message with HTML and attachments, sent or kept as a draft",
+  gmail_message: "a Gmail message as one text, with its attachments' names and its thread's link",
+  gmail_attachment: "a Gmail attachment's bytes",
   drive_upload: "a Google Drive upload: multipart when small, a resumable session otherwise",
   google_docs_export: "a Google Doc as Markdown or another format, through Drive's export",
+  google_docs_files: "a Google Doc as Markdown with its images beside it",
+  google_sheets_rows: "a range of a spreadsheet as rows by column name",
+  github_sync_files: "files brought up to date in one commit, unless others changed them",
+  nocodb_upsert: "records brought up to date by a key column",
+  supabase_upsert: "rows behind PostgREST brought up to date by a key column",
   github_commit: "several files in one commit: blobs, tree, commit, reference",
   redirect_download: "bytes behind a redirect to another host, followed without the credential",
   s3: "an S3 operation, signed with SigV4",

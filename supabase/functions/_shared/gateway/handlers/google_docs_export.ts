@@ -5,7 +5,7 @@
  * good for both.
  * @see https://developers.google.com/workspace/drive/api/guides/ref-export-formats
  */
-import { type Handler, toContent } from "../../execution/handler.ts";
+import { type Handler, type HandlerContext, toContent } from "../../execution/handler.ts";
 
 const DRIVE = "https://www.googleapis.com/drive/v3";
 
@@ -26,10 +26,7 @@ export const googleDocsExport: Handler = async ({ begun, client, parameters }) =
     format?: string;
   };
   const mimeType = TYPES[format] ?? TYPES.markdown!;
-  // A row may say where Drive is, as its api_base says where Docs is.
-  const drive = typeof begun.integration.config.drive_api_base === "string"
-    ? begun.integration.config.drive_api_base.replace(/\/+$/, "")
-    : DRIVE;
+  const drive = driveBase(begun);
   client.permit(drive);
   const request = {
     method: "GET" as const,
@@ -44,3 +41,9 @@ export const googleDocsExport: Handler = async ({ begun, client, parameters }) =
   const answer = await client.open(request);
   return { kind: "content", status: answer.status, content: toContent(answer) };
 };
+
+/** Where Drive's API is: a row may say so, as its `api_base` says where Docs' is. */
+export function driveBase({ integration }: HandlerContext["begun"]): string {
+  const { drive_api_base: base } = integration.config;
+  return typeof base === "string" ? base.replace(/\/+$/, "") : DRIVE;
+}
