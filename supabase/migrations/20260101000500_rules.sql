@@ -364,6 +364,14 @@ begin
     raise exception 'rule % mixes organizations', quote_literal(new.name)
       using errcode = 'MK422', hint = 'Source, destination and notification must be integrations of one organization.';
   end if;
+  if new.config ->> 'attachments_integration' is not null and not exists (
+    select from marketplace.integrations as i
+    where i.slug = new.config ->> 'attachments_integration' and i.organization_id = v_source.organization_id
+  ) then
+    raise exception 'rule % stores attachments with integration %, which its organization does not have',
+      quote_literal(new.name), quote_literal(new.config ->> 'attachments_integration')
+      using errcode = 'MK422', hint = 'Name the slug of one of its own integrations, or leave attachments_integration out of config.';
+  end if;
   if new.workflow_id is null then
     select p.default_workflow_slug into v_default_workflow_slug from marketplace.providers as p where p.slug = v_source.provider;
     select w.id into new.workflow_id from marketplace.workflows as w where w.slug = v_default_workflow_slug;
@@ -378,6 +386,18 @@ end
 $$;
 comment on function marketplace._complete_rule() is
   'Fills in a rule''s organization, default workflow and next scheduled time, and refuses a rule that mixes organizations or whose pattern or schedule cannot be read.';
+create function marketplace._attachments_integration_id(p_rule marketplace.sync_rules)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+  select i.id
+  from marketplace.integrations as i
+  where i.slug = p_rule.config ->> 'attachments_integration' and i.organization_id = p_rule.organization_id
+$$;
+comment on function marketplace._attachments_integration_id(marketplace.sync_rules) is
+  'Where a rule stores the attachments of messages (config.attachments_integration), of its own organization only; null when it stores none.';
 create trigger sync_rules_complete before insert or update on marketplace.sync_rules
   for each row execute function marketplace._complete_rule();
 
@@ -395,5 +415,6 @@ grant select on marketplace.workflows, marketplace.sync_rules to authenticated;
 grant select, insert, update, delete on marketplace.workflows, marketplace.sync_rules to service_role;
 grant execute on function
   marketplace._glob_to_regex(text), marketplace._pattern_key(text), marketplace._path_keys(text),
-  marketplace._cron_field(text, int, int, text[]), marketplace._next_run(text, timestamptz)
+  marketplace._cron_field(text, int, int, text[]), marketplace._next_run(text, timestamptz),
+  marketplace._attachments_integration_id(marketplace.sync_rules)
 to service_role;

@@ -118,7 +118,9 @@ create table marketplace.artifact_syncs (
   source_integration_id uuid not null references marketplace.integrations (id) on delete cascade,
   destination_integration_id uuid references marketplace.integrations (id) on delete cascade, -- null: the workflow decides
   correlation_id uuid not null,
+  kind text not null default 'transfer' check (kind in ('transfer', 'document', 'task', 'table')),
   source_ref text not null,
+  source_version text, -- null: the source counts none
   source_path text not null,
   name text not null,
   content_type text not null default 'application/octet-stream',
@@ -131,10 +133,12 @@ create table marketplace.artifact_syncs (
   transferred_md5 text check (transferred_md5 ~ '^[0-9a-f]{32}$'), -- null: not reported
   destination_size_bytes bigint check (destination_size_bytes >= 0), -- null: not verified
   destination_checksum text, -- null: not verified; '<algorithm>:<hex>'
+  result jsonb check (jsonb_typeof(result) = 'object'), -- null: nothing beyond the other columns
   status text not null default 'planned'
     check (status in ('planned', 'transferring', 'uploaded', 'completed', 'failed', 'skipped')),
   error_code text, -- null: no failure
   error_message text, -- null: no failure
+  is_final boolean not null default false,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   started_at timestamptz, -- null: not begun
@@ -142,20 +146,35 @@ create table marketplace.artifact_syncs (
   constraint artifact_syncs_job_id_source_ref_key unique (job_id, source_ref),
   constraint artifact_syncs_completed_is_proven_check check (
     (status = 'completed') = (completed_at is not null)
-    and (status <> 'completed' or destination_size_bytes is not null and destination_checksum is not null)
+    and (status <> 'completed' or case kind
+      when 'task' then destination_ref is not null
+      when 'table' then result is not null
+      else destination_size_bytes is not null and destination_checksum is not null
+    end)
   ),
   constraint artifact_syncs_size_matches_check check (
     status <> 'completed' or size_bytes is null or destination_size_bytes = size_bytes
   ),
   constraint artifact_syncs_failed_has_reason_check check (
     (status in ('failed', 'skipped')) = (error_code is not null) and (error_code is not null or error_message is null)
-  )
+  ),
+  constraint artifact_syncs_final_has_failed_check check (not is_final or status = 'failed')
 ) with (fillfactor = 80);
 comment on table marketplace.artifact_syncs is
-  'One object moved for a job: planned -> transferring -> uploaded -> completed once the destination''s size and checksum match; or failed, or skipped. Members of its organization read it.';
+  'One object moved for a job: planned -> transferring -> uploaded -> completed once the destination''s size and checksum match; or failed, or skipped. The latest completed row of a rule and a source_ref is what the next sync of that source knows of the last one. Members of its organization read it.';
+comment on column marketplace.artifact_syncs.kind is
+  'transfer = bytes moved by a workflow; document = exported and committed; task = a message made into a task; table = rows brought up to date.';
+comment on column marketplace.artifact_syncs.source_version is
+  'What the source calls this state of it, such as a Drive file''s version: the same again is nothing new.';
+comment on column marketplace.artifact_syncs.result is
+  'What it became there: a commit and its blobs, a task''s link, counts of rows and the rows that could not be read.';
+comment on column marketplace.artifact_syncs.is_final is
+  'Whether a failure would be the same at every attempt (a conflict, a document too large): its job is not tried again for it.';
 create index artifact_syncs_organization_id_idx on marketplace.artifact_syncs (organization_id, created_at desc);
 create index artifact_syncs_created_at_idx on marketplace.artifact_syncs (created_at desc);
 create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id, source_ref, created_at desc);
+create index artifact_syncs_memory_idx on marketplace.artifact_syncs (rule_id, source_ref, completed_at desc)
+  where status = 'completed';
 create index artifact_syncs_source_integration_id_idx on marketplace.artifact_syncs (source_integration_id, created_at desc);
 create index artifact_syncs_destination_integration_id_idx on marketplace.artifact_syncs (destination_integration_id, created_at desc);
 create index artifact_syncs_correlation_id_idx on marketplace.artifact_syncs (correlation_id);

@@ -41,7 +41,8 @@ begin
     'job', jsonb_build_object(
       'id', v_job.id, 'status', v_job.status, 'attempt', v_job.attempt_count, 'max_attempts', v_job.max_attempts,
       'lease_id', v_job.lease_id, 'lease_expires_at', v_job.lease_expires_at,
-      'correlation_id', v_job.correlation_id, 'organization_id', v_job.organization_id, 'created_at', v_job.created_at
+      'correlation_id', v_job.correlation_id, 'organization_id', v_job.organization_id, 'created_at', v_job.created_at,
+      'replay_of', v_job.replay_of
     ),
     'event', (
       select jsonb_build_object(
@@ -60,6 +61,7 @@ begin
     'notify', marketplace._integration_json(r.notify_integration_id) || jsonb_build_object(
       'channel', coalesce(r.notify_channel, (select i.config ->> 'channel' from marketplace.integrations as i where i.id = r.notify_integration_id))
     ),
+    'attachments', marketplace._integration_json(marketplace._attachments_integration_id(r)),
     'artifacts', (
       select coalesce(jsonb_agg(to_jsonb(a) order by a.id), '[]')
       from marketplace.artifact_syncs as a
@@ -110,51 +112,94 @@ begin
   if jsonb_typeof(p_artifacts) is distinct from 'array' then
     raise exception 'artifacts is not a JSON array' using errcode = 'MK400', hint = 'Pass [{"source_ref": …, "name": …}].';
   end if;
+  -- of two jobs about one message, the second must see what the first has planned
+  perform pg_advisory_xact_lock(hashtextextended(v_job.rule_id::text || task.source_ref, 0))
+  from (
+    select distinct listed ->> 'source_ref' as source_ref
+    from jsonb_array_elements(p_artifacts) as listed
+    where listed ->> 'kind' = 'task'
+    order by 1
+  ) as task;
   return query
   insert into marketplace.artifact_syncs as a (
     organization_id, job_id, rule_id, source_integration_id, destination_integration_id, correlation_id,
-    source_ref, source_path, name, content_type, size_bytes, sha256, destination_path, destination_ref,
+    kind, source_ref, source_version, source_path, name, content_type, size_bytes, sha256, destination_path, destination_ref,
     status, error_code, error_message
   )
   select
-    v_job.organization_id, v_job.id, r.id, r.source_integration_id, r.destination_integration_id, v_job.correlation_id,
-    p.source_ref, p.source_path, p.name, coalesce(p.content_type, 'application/octet-stream'),
-    p.size_bytes, lower(p.sha256), coalesce(p.destination_path, ''),
+    v_job.organization_id, v_job.id, r.id, r.source_integration_id,
+    coalesce(p.destination_integration_id, r.destination_integration_id), v_job.correlation_id,
+    coalesce(p.kind, 'transfer'), p.source_ref, p.source_version, p.source_path, p.name,
+    coalesce(p.content_type, 'application/octet-stream'), p.size_bytes, lower(p.sha256), coalesce(p.destination_path, ''),
     -- a replay writes to the object that the earlier job made, not beside it
     (
       select earlier.destination_ref
       from marketplace.artifact_syncs as earlier
       where earlier.rule_id = r.id and earlier.source_ref = p.source_ref
-        and earlier.destination_integration_id = r.destination_integration_id
-        and earlier.destination_path = p.destination_path
+        and earlier.destination_integration_id = coalesce(p.destination_integration_id, r.destination_integration_id)
+        and earlier.destination_path = p.destination_path and earlier.kind = 'transfer'
       order by earlier.created_at desc
       limit 1
     ),
-    case when p.skip_reason is null then 'planned' else 'skipped' end,
-    case when p.skip_reason is not null then 'skipped' end,
-    p.skip_reason
+    case when coalesce(p.skip_reason, taken.reason) is null then 'planned' else 'skipped' end,
+    case when coalesce(p.skip_reason, taken.reason) is not null then 'skipped' end,
+    coalesce(p.skip_reason, taken.reason)
   from (
     -- a source may list an artifact twice, on two pages
     select distinct on (listed.source_ref) listed.*
     from jsonb_to_recordset(p_artifacts) as listed (
-      source_ref text, source_path text, name text, content_type text, size_bytes bigint, sha256 text,
-      destination_path text, skip_reason text
+      kind text, source_ref text, source_version text, source_path text, name text, content_type text,
+      size_bytes bigint, sha256 text, destination_integration_id uuid, destination_path text, skip_reason text
     )
     order by listed.source_ref
   ) as p
   join marketplace.sync_rules as r on r.id = v_job.rule_id
-  -- what is completed stays; anything else begins anew, at the destination it already has
+  -- one task a rule and message, whichever of its labels came first
+  left join lateral (
+    select case other.status
+      when 'completed' then format('it is task %s already', other.destination_ref)
+      else format('job %s makes it a task', other.job_id)
+    end as reason
+    from marketplace.artifact_syncs as other
+    join marketplace.sync_jobs as j on j.id = other.job_id
+    where p.kind = 'task' and other.kind = 'task'
+      and other.rule_id = r.id and other.source_ref = p.source_ref and other.job_id <> v_job.id
+      and (
+        other.status = 'completed'
+        or other.status in ('planned', 'transferring', 'uploaded', 'failed') and j.status in ('pending', 'running')
+      )
+    order by other.status = 'completed' desc
+    limit 1
+  ) as taken on true
+  -- what is completed, or failed for good, stays; anything else begins anew, at the destination it already has
   on conflict (job_id, source_ref) do update
-    set status = case when a.status = 'completed' then a.status else excluded.status end,
-      error_code = case when a.status = 'completed' then a.error_code else excluded.error_code end,
-      error_message = case when a.status = 'completed' then a.error_message else excluded.error_message end,
-      size_bytes = coalesce(a.size_bytes, excluded.size_bytes),
-      sha256 = coalesce(a.sha256, excluded.sha256)
+    set status = case when a.status = 'completed' or a.is_final then a.status else excluded.status end,
+      error_code = case when a.status = 'completed' or a.is_final then a.error_code else excluded.error_code end,
+      error_message = case when a.status = 'completed' or a.is_final then a.error_message else excluded.error_message end,
+      -- it may have been edited between two attempts
+      source_version = case when a.status = 'completed' then a.source_version else excluded.source_version end,
+      size_bytes = case when a.status = 'completed' then a.size_bytes else coalesce(excluded.size_bytes, a.size_bytes) end,
+      sha256 = case when a.status = 'completed' then a.sha256 else coalesce(excluded.sha256, a.sha256) end
   returning a.*;
 end
 $$;
 comment on function marketplace.plan_artifacts(uuid, uuid, jsonb) is
-  'Writes down what a job will move (or skips, with the reason). Planning again keeps what is completed and starts the rest anew.';
+  'Writes down what a job will move (or skips, with the reason). Planning again keeps what is completed or failed for good and starts the rest anew. A message that another job of the rule makes a task, or has made one, is skipped.';
+
+create function marketplace.last_synced(p_rule_id uuid, p_source_ref text)
+returns marketplace.artifact_syncs
+language sql
+stable
+set search_path = ''
+as $$
+  select a.*
+  from marketplace.artifact_syncs as a
+  where a.rule_id = p_rule_id and a.source_ref = p_source_ref and a.status = 'completed'
+  order by a.completed_at desc
+  limit 1
+$$;
+comment on function marketplace.last_synced(uuid, text) is
+  'How a rule left an object of its source when it last synced it; null when it never has.';
 
 create function marketplace._note_integration_health(p_integration_id uuid, p_error text)
 returns void
@@ -190,7 +235,7 @@ begin
   from jsonb_object_keys(p_changes) as k
   where k <> all (array[
     'status', 'destination_ref', 'transferred_bytes', 'transferred_sha256', 'transferred_md5',
-    'destination_size_bytes', 'destination_checksum', 'error_code', 'error_message'
+    'destination_size_bytes', 'destination_checksum', 'result', 'error_code', 'error_message', 'is_final'
   ])
   limit 1;
   if v_unknown is not null then
@@ -206,8 +251,8 @@ begin
       using errcode = 'MK404', hint = 'Use an id from this job''s plan.';
   end if;
   if v_status is not null and v_status <> v_artifact.status and not (case v_artifact.status
-    when 'planned' then v_status in ('transferring', 'failed', 'skipped')
-    when 'transferring' then v_status in ('uploaded', 'failed')
+    when 'planned' then v_status in ('transferring', 'failed', 'skipped') or v_artifact.kind <> 'transfer' and v_status = 'completed'
+    when 'transferring' then v_status in ('uploaded', 'failed') or v_artifact.kind <> 'transfer' and v_status in ('completed', 'skipped')
     when 'uploaded' then v_status in ('completed', 'failed', 'transferring')
     when 'failed' then v_status in ('planned', 'transferring')
     else false
@@ -224,6 +269,8 @@ begin
     transferred_md5 = coalesce(lower(p_changes ->> 'transferred_md5'), a.transferred_md5),
     destination_size_bytes = coalesce((p_changes ->> 'destination_size_bytes')::bigint, a.destination_size_bytes),
     destination_checksum = coalesce(p_changes ->> 'destination_checksum', a.destination_checksum),
+    result = coalesce(p_changes -> 'result', a.result),
+    is_final = case when v_status is null then a.is_final else v_status = 'failed' and coalesce((p_changes ->> 'is_final')::boolean, false) end,
     error_code = case when v_status in ('failed', 'skipped') then coalesce(p_changes ->> 'error_code', 'failed')
       when v_status is null then a.error_code end,
     error_message = case when v_status in ('failed', 'skipped') then left(p_changes ->> 'error_message', 2000)
@@ -235,7 +282,8 @@ begin
 
   if v_status = 'completed' then
     perform marketplace._note_integration_health(v_artifact.destination_integration_id, null);
-  elsif v_status = 'failed' then
+  elsif v_status = 'failed' and not v_artifact.is_final then
+    -- what is final is about this object, not about the integration
     perform marketplace._note_integration_health(
       case when v_artifact.error_code like 'source%' or v_artifact.error_code like 'download%'
         then v_artifact.source_integration_id else v_artifact.destination_integration_id end,
@@ -257,6 +305,7 @@ as $$
 declare
   v_job marketplace.sync_jobs;
   v_failed int;
+  v_final int;
   v_unfinished int;
   v_reason text;
   v_status text;
@@ -273,10 +322,11 @@ begin
 
   select
     count(*) filter (where a.status = 'failed'),
+    count(*) filter (where a.is_final),
     count(*) filter (where a.status in ('planned', 'transferring', 'uploaded')),
     string_agg(format('%s: %s', a.name, coalesce(a.error_message, a.error_code)), '; ' order by a.id)
       filter (where a.status = 'failed')
-  into v_failed, v_unfinished, v_reason
+  into v_failed, v_final, v_unfinished, v_reason
   from marketplace.artifact_syncs as a
   where a.job_id = v_job.id;
 
@@ -284,7 +334,9 @@ begin
     select r.status into v_status
     from marketplace._release_jobs(jsonb_build_array(jsonb_build_object(
       'job_id', p_job_id, 'lease_id', p_lease_id, 'result', 'failed', 'error_code', 'artifacts_incomplete',
-      'error_message', format('%s artifacts failed, %s unfinished. %s', v_failed, v_unfinished, coalesce(v_reason, ''))
+      'error_message', format('%s artifacts failed, %s unfinished. %s', v_failed, v_unfinished, coalesce(v_reason, '')),
+      -- where nothing else is left, another attempt would end the same way
+      'retryable', v_failed + v_unfinished > v_final
     ))) as r;
     return jsonb_build_object('status', v_status, 'failed', v_failed, 'unfinished', v_unfinished);
   end if;
@@ -296,7 +348,7 @@ begin
 end
 $$;
 comment on function marketplace.complete_job(uuid, uuid, jsonb) is
-  'Finishes a job whose artifacts are all completed or skipped; otherwise the attempt failed and the job is retried, or dead. Returns {status, failed}.';
+  'Finishes a job whose artifacts are all completed or skipped; otherwise the attempt failed and the job is retried, or dead when only what failed for good is left. Returns {status, failed}.';
 
 create function marketplace.fail_job(
   p_job_id uuid,
@@ -427,6 +479,7 @@ grant execute on function
   marketplace.authorize_job(uuid, text),
   marketplace._require_lease(uuid, uuid),
   marketplace.plan_artifacts(uuid, uuid, jsonb),
+  marketplace.last_synced(uuid, text),
   marketplace._note_integration_health(uuid, text),
   marketplace.update_artifact(uuid, uuid, uuid, jsonb),
   marketplace.complete_job(uuid, uuid, jsonb),

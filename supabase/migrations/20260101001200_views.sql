@@ -38,7 +38,8 @@ select
   a.error_code, a.error_message, r.name as rule,
   a.created_at, a.completed_at,
   round(extract(epoch from a.completed_at - a.created_at) * 1000) as duration_ms,
-  a.correlation_id, a.job_id, a.organization_id
+  a.correlation_id, a.job_id, a.organization_id,
+  a.kind, a.result
 from marketplace.artifact_syncs as a
 join marketplace.sync_rules as r on r.id = a.rule_id
 join marketplace.integrations as source on source.id = a.source_integration_id

@@ -40,7 +40,9 @@ begin
         and w.id = j.workflow_id and r.id = j.rule_id
       returning jsonb_build_object(
         'kind', 'job', 'job_id', j.id, 'lease_id', j.lease_id, 'organization_id', j.organization_id, 'correlation_id', j.correlation_id,
-        'integration_ids', jsonb_build_array(r.source_integration_id, r.destination_integration_id, r.notify_integration_id)
+        'integration_ids', jsonb_build_array(
+          r.source_integration_id, r.destination_integration_id, r.notify_integration_id, marketplace._attachments_integration_id(r)
+        )
       ) into v_caller;
       if v_caller is null then
         raise exception 'the token belongs to no running job'

@@ -25,18 +25,23 @@ import {
   requireLease,
 } from "../_shared/jobs/context.ts";
 import { isUuid } from "../_shared/trace.ts";
-import { planJob } from "./plan.ts";
-import { ArtifactReport, issueTicket, takeReport, TicketRequest } from "./transfer.ts";
+import { type PlanItem, planJob } from "./plan.ts";
+import { ArtifactReport, issueTicket, takeReport, TicketRequest } from "./reports.ts";
 
 /** Body of `POST /<job>/complete`. */
-export const CompleteRequest = z.object({ summary: z.unknown().optional() });
+const CompleteRequest = z.object({ summary: z.unknown().optional() });
 
 /** Body of `POST /<job>/fail`. */
-export const FailRequest = z.object({
+const FailRequest = z.object({
   code: z.string().trim().min(1).max(100).default("workflow_failed"),
   message: z.string().max(2000).nullish(),
   retryable: z.boolean().default(true),
 });
+
+/** A message comes along with the request for its task's ticket. */
+const MAX_TICKET_REQUEST = 8 * 1024 * 1024;
+/** What no further attempt of the same job would change. */
+const HOPELESS = new Set(["rule_misconfigured", "destination_unsupported", "event_missing"]);
 
 /** The function's Hono app, mounted at /marketplace-jobs. */
 export const app = createApp("marketplace-jobs");
@@ -66,22 +71,25 @@ app.post("/:id/heartbeat", async (c) => {
 
 app.post("/:id/plan", async (c) => {
   const context = await open(c);
-  const artifacts = await planJob(db(), context);
+  const items = await planJob(db(), context).catch((error) => giveUp(context, error));
   const having = (...statuses: Artifact["status"][]) =>
-    artifacts.filter(({ status }) => statuses.includes(status));
-  c.get("log").info("job.planned", { job_id: context.job.id, artifacts: artifacts.length });
+    items.filter(({ artifact }) => statuses.includes(artifact.status) && !artifact.is_final);
+  c.get("log").info("job.planned", { job_id: context.job.id, artifacts: items.length });
   return c.json({
     job: context.job,
-    artifacts: having("planned", "transferring", "uploaded", "failed").map(describeArtifact),
-    skipped: having("skipped").map(({ name, error_message }) => ({ name, reason: error_message })),
+    artifacts: having("planned", "transferring", "uploaded", "failed").map(describeItem),
+    skipped: having("skipped").map(({ artifact: { name, error_message } }) => ({
+      name,
+      reason: error_message,
+    })),
     completed: having("completed").length,
   });
 });
 
 app.post("/:id/tickets", async (c) => {
   const context = await open(c);
-  const { artifact_id } = await readJson(c.req.raw, TicketRequest);
-  return c.json(await issueTicket(db(), context, artifact_id));
+  const request = await readJson(c.req.raw, TicketRequest, { maxBytes: MAX_TICKET_REQUEST });
+  return c.json(await issueTicket(db(), context, request));
 });
 
 app.post("/:id/artifacts", async (c) => {
@@ -155,7 +163,32 @@ function describeIntegration(integration: JobIntegration | null) {
   return integration && { integration: integration.slug, provider: integration.provider };
 }
 
-function describeArtifact(artifact: Artifact) {
-  const { id, name, source_path, content_type, size_bytes, destination_path, status } = artifact;
-  return { id, name, source_path, content_type, size_bytes, destination_path, status };
+function describeItem({ artifact, ...steps }: PlanItem) {
+  const { id, kind, name, source_path, content_type, size_bytes, destination_path, status } =
+    artifact;
+  return {
+    id,
+    kind,
+    name,
+    source_path,
+    content_type,
+    size_bytes,
+    destination_path,
+    status,
+    ...steps,
+  };
+}
+
+/** A rule that cannot be followed as it stands is not tried ten times. */
+async function giveUp(context: JobContext, error: unknown): Promise<never> {
+  if (error instanceof AppError && HOPELESS.has(error.code)) {
+    await db()`
+      select marketplace.fail_job(
+        ${context.job.id}, ${requireLease(context)}, ${error.code}, ${
+      cleanText(error.message)
+    }, false
+      )
+    `;
+  }
+  throw error;
 }

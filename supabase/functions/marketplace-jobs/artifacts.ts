@@ -1,8 +1,53 @@
 /** Changes to artifact rows, under a lease. */
 import { type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
-import type { Artifact, JobContext } from "../_shared/jobs/context.ts";
+import type { Artifact, ArtifactKind, JobContext } from "../_shared/jobs/context.ts";
 import { requireLease } from "../_shared/jobs/context.ts";
+
+/** What `plan_artifacts` writes down. */
+export interface PlannedArtifact {
+  kind?: ArtifactKind;
+  source_ref: string;
+  source_version?: string | null;
+  source_path: string;
+  name: string;
+  content_type?: string;
+  size_bytes?: number | null;
+  sha256?: string | null;
+  /** The rule's own destination when absent. */
+  destination_integration_id?: string;
+  destination_path?: string;
+  skip_reason?: string;
+}
+
+/** Writes down what a job will do; returns the rows of these artifacts. */
+export async function planArtifacts(
+  sql: Sql,
+  context: JobContext,
+  planned: PlannedArtifact[],
+): Promise<Artifact[]> {
+  const rows = await sql<{ artifact: Artifact }[]>`
+    select to_jsonb(a) as artifact
+    from marketplace.plan_artifacts(
+      ${context.job.id}, ${requireLease(context)}, ${toJsonText(planned)}::text::jsonb
+    ) as a
+  `;
+  return rows.map(({ artifact }) => artifact);
+}
+
+/** How the rule left an object of its source when it last synced it; null when it never has. */
+export async function lastSynced(
+  sql: Sql,
+  { rule }: JobContext,
+  sourceRef: string,
+): Promise<Artifact | null> {
+  const [row] = await sql<{ artifact: Artifact | null }[]>`
+    select to_jsonb(a) as artifact
+    from marketplace.last_synced(${rule.id}, ${sourceRef}) as a
+    where a.id is not null
+  `;
+  return row?.artifact ?? null;
+}
 
 /** What may be changed; `status` only along its way. */
 export interface ArtifactChanges {
@@ -13,8 +58,10 @@ export interface ArtifactChanges {
   transferred_md5?: string;
   destination_size_bytes?: number;
   destination_checksum?: string;
+  result?: Record<string, unknown>;
   error_code?: string;
   error_message?: string;
+  is_final?: boolean;
 }
 
 /**
@@ -49,4 +96,37 @@ export function findArtifact({ job, artifacts }: JobContext, id: string): Artifa
     404,
     `Artifact ${id} is not part of job ${job.id}: use an id from this job's plan.`,
   );
+}
+
+/** @throws AppError `destination_not_set` (422) */
+export function requireDestination(
+  { rule, destination }: JobContext,
+): NonNullable<JobContext["destination"]> {
+  if (destination) return destination;
+  throw new AppError(
+    "destination_not_set",
+    422,
+    `Rule ${rule.name} has no destination: set its destination_integration_id.`,
+  );
+}
+
+/** @throws AppError `event_missing` (422) */
+export function requireEvent({ job, event }: JobContext): NonNullable<JobContext["event"]> {
+  if (event) return event;
+  throw new AppError(
+    "event_missing",
+    422,
+    `Job ${job.id} has no event, or it has outlived its retention: nothing says what to sync.`,
+  );
+}
+
+/** The event's moment in UTC: a retry after midnight renders the same path. */
+export function momentPlaceholders(moment: string | undefined): Record<string, string | null> {
+  const names = ["date", "time", "year", "month", "day"] as const;
+  const at = moment === undefined ? NaN : Date.parse(moment);
+  if (Number.isNaN(at)) return Object.fromEntries(names.map((name) => [name, null]));
+  const iso = new Date(at).toISOString();
+  const date = iso.slice(0, 10);
+  const [year, month, day] = date.split("-") as [string, string, string];
+  return { date, time: iso.slice(11, 19).replaceAll(":", "-"), year, month, day };
 }

@@ -1,60 +1,93 @@
-/** Planning: what the source offers, what the rule wants of it, and where that goes. */
-import { type Sql, toJsonText } from "../_shared/db.ts";
-import { AppError } from "../_shared/errors.ts";
+/** Planning: what the event offers, what the rule wants of it, and where that goes. */
+import type { Sql } from "../_shared/db.ts";
 import {
   type Artifact,
+  type ArtifactKind,
   type JobContext,
-  requireLease,
   withCredentials,
 } from "../_shared/jobs/context.ts";
 import { sourceFor } from "../_shared/transfer/registry.ts";
 import { disambiguate, renderPath } from "../_shared/transfer/template.ts";
-import type { SourceObject } from "../_shared/transfer/types.ts";
+import type { Placeholders, SourceObject } from "../_shared/transfer/types.ts";
+import {
+  lastSynced,
+  momentPlaceholders,
+  planArtifacts,
+  type PlannedArtifact,
+  requireEvent,
+} from "./artifacts.ts";
+import { planDocument } from "./documents.ts";
+import type { ActionCall } from "./gateway.ts";
+import { planTable } from "./tables.ts";
+import { planTask } from "./tasks.ts";
 
-/** What `plan_artifacts` writes down. */
-interface PlannedArtifact {
-  source_ref: string;
-  source_path: string;
-  name: string;
-  content_type: string;
-  size_bytes: number | null;
-  sha256: string | null;
-  destination_path?: string;
-  skip_reason?: string;
+/** An artifact with what a workflow does about it, beyond tickets and reports. */
+export interface PlanItem {
+  artifact: Artifact;
+  /** Read with this; transfers have tickets instead. */
+  read?: ActionCall;
+  /** Write with this, and with what was read; tasks have a ticket instead. */
+  write?: ActionCall;
+  /** What was read the last time: the same again is not written. */
+  previous_sha256?: string | null;
 }
+
+const KINDS: Record<string, ArtifactKind> = {
+  google_docs: "document",
+  gmail: "task",
+  google_sheets: "table",
+};
 
 /**
- * Lists the job's artifacts at their source and writes down which are moved, and where to. Planning
- * again keeps what is completed, and the paths that were given before.
+ * Decides what a job does and writes it down. Planning again keeps what is completed, and the paths
+ * that were given before.
  *
- * @returns all artifacts of the job
- * @throws AppError `event_missing`, `source_unsupported`, `template_invalid` (422), or what the
- *   source's refusal means
+ * @throws AppError `event_missing`, `source_unsupported`, `template_invalid`, `rule_misconfigured`
+ *   (422), or what the source's refusal means
  */
-export async function planJob(sql: Sql, context: JobContext): Promise<Artifact[]> {
-  const leaseId = requireLease(context);
-  const event = requireEvent(context);
-  const source = await sourceFor(context.source.provider);
-  const objects = await source.list(await withCredentials(sql, context.source), event);
-  const planned = selectArtifacts(context, objects, source.placeholders(event));
-  const rows = await sql<{ artifact: Artifact }[]>`
-    select to_jsonb(a) as artifact
-    from marketplace.plan_artifacts(
-      ${context.job.id}, ${leaseId}, ${toJsonText(planned)}::text::jsonb
-    ) as a
-  `;
-  return rows.map(({ artifact }) => artifact);
+export async function planJob(sql: Sql, context: JobContext): Promise<PlanItem[]> {
+  switch (KINDS[context.source.provider]) {
+    case "document":
+      return await planDocument(sql, context);
+    case "task":
+      return await planTask(sql, context);
+    case "table":
+      return await planTable(sql, context);
+    default:
+      return await planTransfers(sql, context);
+  }
 }
 
-/** @throws AppError `event_missing` (422) */
-export function requireEvent({ job, event }: JobContext): NonNullable<JobContext["event"]> {
-  if (event) return event;
-  throw new AppError(
-    "event_missing",
-    422,
-    `Job ${job.id} has no event, or it has outlived its retention: there is no run to take ` +
-      "artifacts from.",
+async function planTransfers(sql: Sql, context: JobContext): Promise<PlanItem[]> {
+  const event = requireEvent(context);
+  const source = await sourceFor(context.source.provider);
+  const objects = await source.list(
+    await withCredentials(sql, context.source),
+    event,
+    context.rule.config,
   );
+  const planned = selectArtifacts(context, objects, source.placeholders(event));
+  for (const artifact of planned) {
+    if (artifact.skip_reason !== undefined || artifact.source_version == null) continue;
+    const reason = await unchanged(sql, context, artifact);
+    if (reason) artifact.skip_reason = reason;
+  }
+  return (await planArtifacts(sql, context, planned)).map((artifact) => ({ artifact }));
+}
+
+/** Why there is nothing to copy; undefined when there is. */
+async function unchanged(
+  sql: Sql,
+  context: JobContext,
+  { source_ref, source_version, sha256, destination_path }: PlannedArtifact,
+): Promise<string | undefined> {
+  // Somebody asked for the copy to be made again.
+  if (context.job.replay_of) return undefined;
+  const last = await lastSynced(sql, context, source_ref);
+  if (!last || last.destination_path !== destination_path) return undefined;
+  const isSame = last.source_version === source_version ||
+    sha256 != null && sha256 === (last.sha256 ?? last.transferred_sha256);
+  return isSame ? `unchanged since it was copied at ${last.completed_at}` : undefined;
 }
 
 /**
@@ -65,7 +98,7 @@ export function requireEvent({ job, event }: JobContext): NonNullable<JobContext
 export function selectArtifacts(
   context: Pick<JobContext, "event" | "rule" | "source" | "destination">,
   objects: SourceObject[],
-  placeholders: Record<string, string | null>,
+  placeholders: Placeholders,
 ): PlannedArtifact[] {
   const { rule, event, source, destination } = context;
   const pattern = new RegExp(rule.source_pattern_regex, "su");
@@ -74,7 +107,7 @@ export function selectArtifacts(
     a.ref.length - b.ref.length || (a.ref < b.ref ? -1 : a.ref > b.ref ? 1 : 0)
   );
   const judged = ordered.map((object) => {
-    const sourcePath = `${event?.resource_path ?? ""}${object.name}`;
+    const sourcePath = object.path ?? `${event?.resource_path ?? ""}${object.name}`;
     return { object, sourcePath, reason: refusal(rule, pattern, object, sourcePath) };
   });
   const rendered = judged.filter(({ reason }) => reason === undefined).map(({ object }) => ({
@@ -95,6 +128,7 @@ export function selectArtifacts(
     : disambiguate(rendered);
   return judged.map(({ object, sourcePath, reason }) => ({
     source_ref: object.ref,
+    source_version: object.version ?? null,
     source_path: sourcePath,
     name: object.name,
     content_type: object.content_type,
@@ -113,6 +147,7 @@ function refusal(
   object: SourceObject,
   sourcePath: string,
 ): string | undefined {
+  if (object.refusal) return object.refusal;
   if (!pattern.test(sourcePath)) return `${sourcePath} does not match ${rule.source_pattern}`;
   const types = rule.artifact_types;
   // A rule that wants zip wants whatever arrives as a zip.
@@ -121,15 +156,4 @@ function refusal(
   }
   if (object.is_expired) return "expired at the source";
   return undefined;
-}
-
-/** The event's moment in UTC: a retry after midnight renders the same path. */
-function momentPlaceholders(moment: string | undefined): Record<string, string | null> {
-  const names = ["date", "time", "year", "month", "day"] as const;
-  const at = moment === undefined ? NaN : Date.parse(moment);
-  if (Number.isNaN(at)) return Object.fromEntries(names.map((name) => [name, null]));
-  const iso = new Date(at).toISOString();
-  const date = iso.slice(0, 10);
-  const [year, month, day] = date.split("-") as [string, string, string];
-  return { date, time: iso.slice(11, 19).replaceAll(":", "-"), year, month, day };
 }

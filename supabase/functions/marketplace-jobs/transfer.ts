@@ -1,6 +1,6 @@
 /** Moving one artifact: tickets before, verification after. */
-import { z } from "zod";
 import type { Sql } from "../_shared/db.ts";
+import { functionsUrl } from "../_shared/env.ts";
 import { AppError } from "../_shared/errors.ts";
 import {
   type Artifact,
@@ -12,11 +12,8 @@ import {
 import { destinationFor, sourceFor } from "../_shared/transfer/registry.ts";
 import type { DestinationStore, TransferRequest } from "../_shared/transfer/types.ts";
 import { verifyTransfer } from "../_shared/transfer/verify.ts";
-import { findArtifact, updateArtifact } from "./artifacts.ts";
-import { requireEvent } from "./plan.ts";
-
-/** Body of `POST /<job>/tickets`. */
-export const TicketRequest = z.object({ artifact_id: z.uuid() });
+import { requireDestination, requireEvent, updateArtifact } from "./artifacts.ts";
+import { attachmentTicket } from "./tasks.ts";
 
 /** Both halves of a transfer. */
 export interface TransferTicket {
@@ -27,29 +24,13 @@ export interface TransferTicket {
   size_bytes: number | null;
 }
 
-const hex = (length: number) =>
-  z.string().trim().toLowerCase().regex(
-    new RegExp(`^[0-9a-f]{${length}}$`),
-    `must be ${length} hexadecimal digits`,
-  );
-
-/** Body of `POST /<job>/artifacts`. */
-export const ArtifactReport = z.discriminatedUnion("status", [
-  z.object({
-    artifact_id: z.uuid(),
-    status: z.literal("uploaded"),
-    size_bytes: z.coerce.number().int().min(0).nullish(),
-    sha256: hex(64).nullish(),
-    md5: hex(32).nullish(),
-  }),
-  z.object({
-    artifact_id: z.uuid(),
-    status: z.literal("failed"),
-    error_code: z.string().trim().min(1).max(100).default("transfer_failed"),
-    error_message: z.string().max(2000).nullish(),
-  }),
-]);
-export type ArtifactReport = z.infer<typeof ArtifactReport>;
+/** What a workflow says of bytes that it has uploaded. */
+export interface UploadReport {
+  size_bytes?: number | null | undefined;
+  /** Hex. */
+  sha256?: string | null | undefined;
+  md5?: string | null | undefined;
+}
 
 /** What became of a report. */
 export interface ArtifactOutcome {
@@ -66,29 +47,17 @@ export interface ArtifactOutcome {
  *
  * An artifact for which there can be no ticket is failed with the reason, so that the others go on.
  *
- * @throws AppError what the source's or destination's refusal means; `artifact_not_found` (404),
- *   `artifact_finished` (409), `destination_not_set` (422)
+ * @throws AppError what the source's or destination's refusal means; `destination_not_set` (422)
  */
-export async function issueTicket(
+export async function issueTransferTicket(
   sql: Sql,
   context: JobContext,
-  artifactId: string,
+  artifact: Artifact,
 ): Promise<TransferTicket> {
-  const artifact = findArtifact(context, artifactId);
-  const event = requireEvent(context);
-  const destinationRow = requireDestination(context);
-  if (artifact.status === "completed" || artifact.status === "skipped") {
-    throw new AppError(
-      "artifact_finished",
-      409,
-      `Artifact ${artifact.id} is ${artifact.status}: there is nothing to transfer.`,
-    );
-  }
+  const destinationRow = destinationOf(context, artifact);
   try {
-    const [source, destination, from, to] = await Promise.all([
-      sourceFor(context.source.provider),
+    const [destination, to] = await Promise.all([
       destinationFor(destinationRow.provider),
-      withCredentials(sql, context.source),
       withCredentials(sql, destinationRow),
     ]);
     const upload = await destination.ticket(to, {
@@ -100,7 +69,7 @@ export async function issueTicket(
     }, destinationStore(sql, context, artifact, destinationRow));
     await updateArtifact(sql, context, { id: artifact.id, changes: { status: "transferring" } });
     // Last, because it is the one that ends soonest.
-    const download = await source.ticket(from, event, artifact.source_ref);
+    const download = await sourceTicket(sql, context, artifact);
     return {
       artifact_id: artifact.id,
       source: download,
@@ -115,32 +84,17 @@ export async function issueTicket(
 }
 
 /**
- * Takes a workflow's report about one artifact. An upload is looked at where it went: only a copy
- * whose size and checksum are proven is completed.
+ * Looks at an upload where it went: only a copy whose size and checksum are proven is completed.
  *
  * @throws AppError `destination_unavailable`, `destination_rate_limited` (503): report again
  */
-export async function takeReport(
+export async function takeUpload(
   sql: Sql,
   context: JobContext,
-  report: ArtifactReport,
+  artifact: Artifact,
+  report: UploadReport,
 ): Promise<ArtifactOutcome> {
-  const artifact = findArtifact(context, report.artifact_id);
-  if (report.status === "failed") {
-    // Failed already: a ticket was refused, and what we wrote then is the better reason.
-    if (artifact.status === "failed") return outcome(artifact);
-    const failed = await updateArtifact(sql, context, {
-      id: artifact.id,
-      changes: {
-        status: "failed",
-        error_code: report.error_code,
-        ...(report.error_message ? { error_message: report.error_message } : {}),
-      },
-    });
-    return outcome(failed);
-  }
-
-  const destinationRow = requireDestination(context);
+  const destinationRow = destinationOf(context, artifact);
   const destination = await destinationFor(destinationRow.provider);
   const integration = await withCredentials(sql, destinationRow);
   const ref = artifact.destination_ref;
@@ -190,7 +144,8 @@ export async function takeReport(
   }
 }
 
-function outcome(
+/** An artifact as its workflow is told of it. */
+export function outcome(
   { id, status, error_code, error_message }: Artifact,
   location?: string,
 ): ArtifactOutcome {
@@ -203,7 +158,7 @@ function outcome(
 }
 
 /** Writes the reason to the artifact; errors of our own (a lost lease, the database) are not its. */
-async function noteFailure(
+export async function noteFailure(
   sql: Sql,
   context: JobContext,
   artifactId: string,
@@ -216,13 +171,28 @@ async function noteFailure(
   });
 }
 
-/** @throws AppError `destination_not_set` (422) */
-function requireDestination({ rule, destination }: JobContext): JobIntegration {
-  if (destination) return destination;
-  throw new AppError(
-    "destination_not_set",
-    422,
-    `Rule ${rule.name} has no destination: set its destination_integration_id.`,
+/** Where an artifact goes: the rule's destination, or, for an attachment, where those are stored. */
+function destinationOf(context: JobContext, artifact: Artifact): JobIntegration {
+  const { attachments } = context;
+  return attachments !== null && artifact.destination_integration_id === attachments.id
+    ? attachments
+    : requireDestination(context);
+}
+
+async function sourceTicket(
+  sql: Sql,
+  context: JobContext,
+  artifact: Artifact,
+): Promise<TransferRequest> {
+  const gateway = { url: `${functionsUrl()}/marketplace-execute`, token: context.token };
+  if (context.source.provider === "gmail") return attachmentTicket(context, artifact, gateway);
+  const source = await sourceFor(context.source.provider);
+  const { source_ref: ref, content_type } = artifact;
+  return await source.ticket(
+    await withCredentials(sql, context.source),
+    requireEvent(context),
+    { ref, content_type },
+    gateway,
   );
 }
 

@@ -16,10 +16,16 @@ export interface JobIntegration {
   config: Record<string, unknown>;
 }
 
+/** What is done with an object of the source. */
+export type ArtifactKind = "transfer" | "document" | "task" | "table";
+
 /** A row of `marketplace.artifact_syncs`, as far as it is needed here. */
 export interface Artifact {
   id: string;
+  kind: ArtifactKind;
+  destination_integration_id: string | null;
   source_ref: string;
+  source_version: string | null;
   source_path: string;
   name: string;
   content_type: string;
@@ -31,8 +37,15 @@ export interface Artifact {
   transferred_sha256: string | null;
   transferred_md5: string | null;
   status: "planned" | "transferring" | "uploaded" | "completed" | "failed" | "skipped";
+  /** What it became at the destination. */
+  result: Record<string, unknown> | null;
   error_code: string | null;
   error_message: string | null;
+  /** It failed, and would fail in the same way again. */
+  is_final: boolean;
+  /** null: nothing has been sent to the destination yet. */
+  started_at: string | null;
+  completed_at: string | null;
 }
 
 /** What `marketplace.authorize_job` answers. */
@@ -47,6 +60,8 @@ export interface JobContext {
     lease_expires_at: string | null;
     correlation_id: string;
     organization_id: string;
+    /** null: it is no replay. */
+    replay_of: string | null;
   };
   /** null when the job was made by a schedule. */
   event: (SourceEvent & { id: string; created_at: string; account: string | null }) | null;
@@ -63,7 +78,11 @@ export interface JobContext {
   source: JobIntegration;
   destination: JobIntegration | null;
   notify: (JobIntegration & { channel: string | null }) | null;
+  /** Where the attachments of messages go; null: they are not stored. */
+  attachments: JobIntegration | null;
   artifacts: Artifact[];
+  /** The job's token, which the gateway takes too; never logged. */
+  token: string;
 }
 
 /**
@@ -72,10 +91,10 @@ export interface JobContext {
  * @throws MK401 dead or wrong token, MK404 unknown job, MK409 lease lost
  */
 export async function authorizeJob(sql: Sql, jobId: string, token: string): Promise<JobContext> {
-  const [row] = await sql<{ context: JobContext }[]>`
+  const [row] = await sql<{ context: Omit<JobContext, "token"> }[]>`
     select marketplace.authorize_job(${jobId}, ${token}) as context
   `;
-  return row!.context;
+  return { ...row!.context, token };
 }
 
 /**

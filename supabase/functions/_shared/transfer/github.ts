@@ -86,19 +86,8 @@ export const github: Source = {
     return unique;
   },
 
-  async ticket(integration, event, ref): Promise<TransferRequest> {
-    const { repository } = readEvent(event);
-    const path = `/repos/${repository.full_name}/actions/artifacts/${encodeURIComponent(ref)}/zip`;
-    const call = { ...apiCall(integration, path), accept: [302] };
-    const answer = await send(integration, call);
-    const location = answer.headers.get("location");
-    if (answer.status !== 302 || !location || !URL.canParse(location)) {
-      throw failure(call, "invalid_response", 502, "did not redirect to a download", {
-        status: answer.status,
-      });
-    }
-    // The signed URL is the permission: our token must not go along.
-    return { method: "GET", url: location, headers: {} };
+  async ticket(integration, event, { ref }): Promise<TransferRequest> {
+    return await downloadLink(integration, event, ref);
   },
 
   placeholders(event) {
@@ -120,6 +109,25 @@ export const github: Source = {
   },
 };
 
+async function downloadLink(
+  integration: Integration,
+  event: SourceEvent,
+  ref: string,
+): Promise<TransferRequest> {
+  const { repository } = readEvent(event);
+  const path = `/repos/${repository.full_name}/actions/artifacts/${encodeURIComponent(ref)}/zip`;
+  const call = { ...apiCall(integration, path), accept: [302] };
+  const answer = await send(integration, call);
+  const location = answer.headers.get("location");
+  if (answer.status !== 302 || !location || !URL.canParse(location)) {
+    throw failure(call, "invalid_response", 502, "did not redirect to a download", {
+      status: answer.status,
+    });
+  }
+  // The signed URL is the permission: our token must not go along.
+  return { method: "GET", url: location, headers: {} };
+}
+
 /**
  * An artifact uploaded with `archive: false` is its one file, and only the download itself says so.
  * It is named like the file, so that only names with an extension are looked at.
@@ -134,7 +142,7 @@ async function recognisePlainFiles(
     await Promise.all(
       named.slice(i, i + PROBES).map(async (object) => {
         try {
-          const { url } = await github.ticket(integration, event, object.ref);
+          const { url } = await downloadLink(integration, event, object.ref);
           const head = await callProvider({
             role: "source",
             integration: integration.slug,

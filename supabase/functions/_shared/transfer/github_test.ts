@@ -3,6 +3,9 @@ import type { RateLimit } from "../provider_http.ts";
 import { github } from "./github.ts";
 import { carryOut, digest, runEvent, withSandbox } from "./testing.ts";
 
+const GATEWAY = { url: "http://127.0.0.1:9/marketplace-execute", token: "job-token" };
+const object = (ref: string) => ({ ref, content_type: "application/zip" });
+
 Deno.test("all artifacts of a run are listed, over several pages, each once", async () => {
   await withSandbox(async (sandbox) => {
     const artifacts = Array.from({ length: 120 }, (_, i) => ({ name: `part-${i}`, size: 200 }));
@@ -32,7 +35,7 @@ Deno.test("an artifact is described by what its download will be", async () => {
     assert.equal(coverage!.is_expired, false);
     assert.equal(old!.is_expired, true);
     const { status, bytes } = await carryOut(
-      await github.ticket(sandbox.github(), event, coverage!.ref),
+      await github.ticket(sandbox.github(), event, object(coverage!.ref), GATEWAY),
     );
     assert.equal(status, 200);
     assert.equal(bytes.length, 5000);
@@ -62,7 +65,7 @@ Deno.test("a name with an extension has that type; what arrives is told by the d
 Deno.test("the token goes to GitHub only: the download needs none and gets none", async () => {
   await withSandbox(async (sandbox) => {
     const event = await sandbox.run([{ name: "a" }]);
-    const ticket = await github.ticket(sandbox.github(), event, event.refs[0]!);
+    const ticket = await github.ticket(sandbox.github(), event, object(event.refs[0]!), GATEWAY);
     assert.notEqual(new URL(ticket.url).origin, new URL(sandbox.running.url).origin);
     assert.ok(!JSON.stringify(ticket).includes("sandbox-github-token"));
   });
@@ -72,7 +75,7 @@ Deno.test("an expired artifact and one that is not there have no ticket", async 
   await withSandbox(async (sandbox) => {
     const event = await sandbox.run([{ name: "old", expired: true }]);
     for (const ref of [event.refs[0]!, "1"]) {
-      await assert.rejects(github.ticket(sandbox.github(), event, ref), {
+      await assert.rejects(github.ticket(sandbox.github(), event, object(ref), GATEWAY), {
         code: "source_not_found",
         retryable: false,
       });

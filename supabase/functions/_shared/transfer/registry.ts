@@ -7,6 +7,7 @@ import type { Destination, Source } from "./types.ts";
 
 const SOURCES: Record<string, () => Promise<Source>> = {
   github: async () => (await import("./github.ts")).github,
+  google_drive: async () => (await import("./google_drive_source.ts")).googleDriveSource,
 };
 
 const DESTINATIONS: Record<string, () => Promise<Destination>> = {

@@ -7,6 +7,7 @@
  */
 import { createHash } from "node:crypto";
 import { AppError } from "../errors.ts";
+import type { Placeholders } from "./types.ts";
 
 /** S3 keys end at 1,024 bytes of UTF-8; the destination's own prefix needs room too. */
 const MAX_PATH_BYTES = 900;
@@ -32,14 +33,14 @@ export function sanitizeValue(value: string): string {
  * Renders a template.
  *
  * @param template for example `CI-Artifacts/{date}/{workflow}/{name}`
- * @param values placeholder → value; null renders as `unknown`
+ * @param values placeholder → value, a list for a path; null renders as `unknown`
  * @param extension appended to the path unless it ends so already, without a dot
  * @returns a relative path, NFC, segments joined by `/`
  * @throws AppError `template_invalid` (422): unknown placeholder, `..`, nothing left, too long
  */
 export function renderPath(
   template: string,
-  values: Record<string, string | null>,
+  values: Placeholders,
   extension?: string,
 ): string {
   if (/[{}]/.test(template.replace(PLACEHOLDER, ""))) {
@@ -55,10 +56,15 @@ export function renderPath(
         const known = Object.keys(values).sort().map((key) => `{${key}}`).join(" ");
         throw invalid(template, `the placeholder {${name}} is unknown; known are ${known}`);
       }
-      return sanitizeValue(value ?? "unknown");
+      return typeof value === "object" && value !== null
+        ? value.map(sanitizeValue).join("/")
+        : sanitizeValue(value ?? "unknown");
     });
   });
-  const segments = rendered.map(safeSegment).filter((segment) => segment !== "");
+  // A list of values may have added segments; a value alone cannot.
+  const segments = rendered.flatMap((segment) => segment.split("/")).map(safeSegment).filter((
+    segment,
+  ) => segment !== "");
   const last = segments.pop();
   if (last === undefined) throw invalid(template, "it renders to nothing");
   const path = [...segments.map((segment) => shorten(segment)), withExtension(last, extension)]

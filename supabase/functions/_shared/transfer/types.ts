@@ -43,6 +43,12 @@ export interface SourceEvent {
 export interface SourceObject {
   /** The source's own id, unique within the event. */
   ref: string;
+  /** What the rule's pattern is compared with; the event's path and the name when absent. */
+  path?: string;
+  /** Counts the states of an object that changes; the same again is nothing new. */
+  version?: string | null;
+  /** Why it cannot be taken, whatever the rule says. */
+  refusal?: string;
   name: string;
   /** Lower case, without the dot; what `artifact_types` is compared with. */
   type: string;
@@ -59,22 +65,52 @@ export interface SourceObject {
 
 /** A request that a workflow may send as it stands. */
 export interface TransferRequest {
-  method: "GET" | "PUT";
+  method: "GET" | "PUT" | "POST";
   url: string;
   headers: Record<string, string>;
+  /** JSON. */
+  body?: string;
 }
+
+/** How a workflow gets bytes of sources that give out no links: through the gateway, as its job. */
+export interface GatewayAccess {
+  /** Where `marketplace-execute` answers. */
+  url: string;
+  /** The job's token. */
+  token: string;
+}
+
+/** What fills placeholders: a text is one piece of a name, a list is a path. */
+export type Placeholders = Record<string, string | readonly string[] | null>;
 
 /** Where artifacts come from. */
 export interface Source {
-  /** Lists all objects that belong to the event. */
-  list(integration: Integration, event: SourceEvent): Promise<SourceObject[]>;
-  /** A download that works for about a minute. `ref` is {@link SourceObject.ref}. */
-  ticket(integration: Integration, event: SourceEvent, ref: string): Promise<TransferRequest>;
+  /**
+   * Lists all objects that belong to the event.
+   *
+   * @param config the rule's
+   */
+  list(
+    integration: Integration,
+    event: SourceEvent,
+    config?: Record<string, unknown>,
+  ): Promise<SourceObject[]>;
+  /**
+   * A download that works for about a minute.
+   *
+   * @param object `ref` is {@link SourceObject.ref}
+   */
+  ticket(
+    integration: Integration,
+    event: SourceEvent,
+    object: { ref: string; content_type: string },
+    gateway: GatewayAccess,
+  ): Promise<TransferRequest>;
   /**
    * What the event means for `destination_template`: placeholder → value, null when this event does
    * not say. All placeholders that the source knows are always present.
    */
-  placeholders(event: SourceEvent): Record<string, string | null>;
+  placeholders(event: SourceEvent): Placeholders;
 }
 
 /** What a destination is asked to take. */

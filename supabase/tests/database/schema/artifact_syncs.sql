@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(21);
+select plan(26);
 
 -- given an artifact
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -40,7 +40,12 @@ insert into refusal values
   ('status = ''failed''', 'artifact_syncs_failed_has_reason_check', 'what failed says why'),
   ('status = ''skipped''', 'artifact_syncs_failed_has_reason_check', 'so does what was skipped'),
   ('error_code = ''x''', 'artifact_syncs_failed_has_reason_check', 'what goes well has no error'),
-  ('error_message = ''x''', 'artifact_syncs_failed_has_reason_check', 'nor words for one');
+  ('error_message = ''x''', 'artifact_syncs_failed_has_reason_check', 'nor words for one'),
+  ('kind = ''x''', 'artifact_syncs_kind_check', 'it is of a known kind'),
+  ('result = ''[]''', 'artifact_syncs_result_check', 'what it became is an object'),
+  ('is_final = true', 'artifact_syncs_final_has_failed_check', 'only a failure is final'),
+  ('kind = ''task'', status = ''completed'', completed_at = now()', 'artifact_syncs_completed_is_proven_check', 'a task is done when it has an id'),
+  ('kind = ''table'', status = ''completed'', completed_at = now()', 'artifact_syncs_completed_is_proven_check', 'a table is done when its rows are counted');
 select throws_ok(
   format('update marketplace.artifact_syncs set %s where correlation_id = md5(''given'')::uuid', change),
   '23514', format('new row for relation "artifact_syncs" violates check constraint "%s"', check_name), rule
