@@ -57,8 +57,8 @@ const TERMINALS = ["noOp", "respondToWebhook", "stopAndError"];
 /** First words of node names: a name says what its node does. */
 const VERBS = new Set(
   ("Accept Announce Ask Check Choose Commit Complete Compose Compute Convert Copy Create Delete " +
-    "Download Explain Export Fetch Find Finish Hash Keep List Merge Move Notify Parse Read " +
-    "Receive Refuse Renew Report Route Send Split Start Stop Store Summarise Take Update Upload " +
+    "Download Explain Export Fetch Find Finish Handle Hash Keep List Log Merge Move Notify Parse Read " +
+    "Receive Refuse Renew Report Route Send Split Start Stop Store Summarise Sync Take Update Upload " +
     "Verify Wait Write").split(" "),
 );
 const STICKY_PARTS = ["**Purpose**", "**Input**", "**Failure**"];

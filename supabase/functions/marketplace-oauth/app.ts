@@ -67,7 +67,7 @@ const Ownership = {
 };
 
 /** Body of `POST /connections`. */
-export const NewCredential = z.strictObject({
+const NewCredential = z.strictObject({
   ...Wanted,
   ...Ownership,
   type: CredentialTypes.optional(),
@@ -76,7 +76,7 @@ export const NewCredential = z.strictObject({
 });
 
 /** Body of `POST /connect-links`: a new connection, or one that exists. */
-export const NewLink = z.strictObject({
+const NewLink = z.strictObject({
   ...Wanted,
   ...Ownership,
   integration: z.string().min(1).optional(),
@@ -90,7 +90,7 @@ export const NewLink = z.strictObject({
 });
 
 /** Body of `POST /connections/<id>/reconnect`. */
-export const Reconnect = z.strictObject({
+const Reconnect = z.strictObject({
   type: CredentialTypes.optional(),
   credential: Values,
   settings: Values,
@@ -99,7 +99,7 @@ export const Reconnect = z.strictObject({
 });
 
 /** Query of `GET /authorize`. */
-export const AuthorizeQuery = z.object({
+const AuthorizeQuery = z.object({
   ...Wanted,
   integration: z.string().min(1).optional(),
   connection_id: z.uuid().optional(),
