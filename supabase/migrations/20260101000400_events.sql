@@ -142,10 +142,12 @@ create function marketplace.ingest_events(
   p_verify_ms real[] default null
 )
 returns table (ordinal int, outcome text, event_id uuid, correlation_id uuid)
-language sql
+language plpgsql -- and not sql: a connection keeps its plan, also behind a pooler that prepares nothing
 volatile
 set search_path = ''
 as $$
+begin
+  return query
   with
   -- the deliveries, each with an id of its own, and whether they were verified with today's settings
   delivery as (
@@ -155,9 +157,8 @@ as $$
       marketplace.uuid_v7() as event_id, gen_random_uuid() as correlation_id,
       (i.config_version = d.version and i.status <> 'inactive') is true as is_current,
       -- of copies in one batch the first that is verified with today's settings counts
-      row_number() over (
-        partition by d.integration_id, d.dedupe_key, (i.config_version = d.version) is true order by d.ordinality
-      ) as copy
+      row_number() over (same_delivery order by d.ordinality) as copy,
+      count(*) over same_delivery as copies
     from unnest(
       p_integration_ids, p_versions, p_dedupe_keys, p_event_types, p_resource_paths,
       p_accounts, p_occurred_at, p_headers, p_payloads, p_receive_ms, p_verify_ms
@@ -166,16 +167,19 @@ as $$
       account, occurred_at, headers, payload, receive_ms, verify_ms, ordinality
     )
     left join marketplace.integrations as i on i.id = d.integration_id
+    window same_delivery as (partition by d.integration_id, d.dedupe_key, (i.config_version = d.version) is true)
   ),
   -- one claim per delivery id; whoever comes second waits for the first to commit, then counts as duplicate
   claimed as (
-    insert into marketplace.webhook_deliveries as w (integration_id, dedupe_key, event_id, correlation_id)
-    select d.integration_id, d.dedupe_key, d.event_id, d.correlation_id
+    insert into marketplace.webhook_deliveries as w (
+      integration_id, dedupe_key, event_id, correlation_id, duplicate_count
+    )
+    select d.integration_id, d.dedupe_key, d.event_id, d.correlation_id, d.copies - 1
     from delivery as d
     where d.is_current and d.copy = 1
     order by d.integration_id, d.dedupe_key
     on conflict (integration_id, dedupe_key) do update
-      set duplicate_count = w.duplicate_count + 1, last_received_at = now()
+      set duplicate_count = w.duplicate_count + 1 + excluded.duplicate_count, last_received_at = now()
     returning w.integration_id, w.dedupe_key, w.event_id, w.correlation_id
   ),
   stored as (
@@ -201,10 +205,11 @@ as $$
     c.correlation_id
   from delivery as d
   left join claimed as c on c.integration_id = d.integration_id and c.dedupe_key = d.dedupe_key
-  order by d.ordinal
+  order by d.ordinal;
+end
 $$;
 comment on function marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[], real[], real[]) is
-  'Stores verified deliveries once each, in one statement: stored, duplicate (with the first one''s event), or stale_config (verify again).';
+  'Stores verified deliveries once each, any number in one statement: stored, duplicate (with the first one''s event), or stale_config (verify again).';
 
 create function marketplace.count_rejections(p_rows jsonb)
 returns int

@@ -65,16 +65,16 @@ export async function signDelivery(
       headers.set(name.replace("webhook-", scheme.header_prefixes[0]!), value);
     }
   } else {
-    headers.set(scheme.header, await hmacProof(scheme, secret, { url, body, headers, now }));
+    headers.set(scheme.header, hmacProof(scheme, secret, { url, body, headers, now }));
   }
   return { url, body, headers };
 }
 
-async function hmacProof(
+function hmacProof(
   scheme: HmacScheme,
   secret: string,
   { url, body, headers, now }: SignedDelivery & { now: Date },
-): Promise<string> {
+): string {
   const parts: string[] = [];
   let timestamp: string | undefined;
   if (scheme.timestamp && !scheme.timestamp.from.startsWith("body:")) {
@@ -99,7 +99,7 @@ async function hmacProof(
       `The delivery lacks what "${scheme.signed}" signs, or the secret is not ${scheme.secret_encoding}.`,
     );
   }
-  const hash = scheme.algorithm.replace("sha", "SHA-");
-  const signature = Buffer.from(await hmac(hash, key, message)).toString(scheme.encoding);
+  const mac = hmac(scheme.algorithm, key, message);
+  const signature = Buffer.from(mac).toString(scheme.encoding);
   return [...parts, scheme.prefix + signature].join(scheme.separator ?? "");
 }

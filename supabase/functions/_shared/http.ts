@@ -5,7 +5,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
 import { serviceKeys } from "./env.ts";
 import { AppError, describeError, toAppError } from "./errors.ts";
-import { createLogger, type Logger } from "./logger.ts";
+import { createLogger, type LogFields, type Logger } from "./logger.ts";
 import { correlationFrom } from "./trace.ts";
 
 /** Hono's environment in all functions. */
@@ -15,6 +15,8 @@ export interface AppEnv {
     correlationId: string;
     /** Logs with the request's correlation id. */
     log: Logger;
+    /** What the line that is logged for every request says beside path, status and duration. */
+    facts?: LogFields;
   };
 }
 
@@ -40,6 +42,7 @@ export function createApp(name: string): Hono<AppEnv> {
       path: hideTokens(c.req.path),
       status: c.res.status,
       duration_ms: Math.round(performance.now() - started),
+      ...c.get("facts"),
     });
   });
 
@@ -141,9 +144,15 @@ export function isServiceKey(token: string): boolean {
  * The raw bytes of a request, read to the end or to the cap.
  *
  * @param maxBytes largest body accepted
- * @throws AppError `payload_too_large` (413)
+ * @param options.onChunk called as bytes arrive
+ * @param options.signal gives up reading
+ * @throws AppError `payload_too_large` (413); the signal's reason
  */
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+  { onChunk, signal }: { onChunk?: () => void; signal?: AbortSignal } = {},
+): Promise<Uint8Array> {
   const tooLarge = () =>
     new AppError("payload_too_large", 413, `The body is larger than ${maxBytes} bytes.`);
   if (Number(request.headers.get("content-length") ?? 0) > maxBytes) {
@@ -151,13 +160,22 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
     throw tooLarge();
   }
   if (!request.body) return new Uint8Array();
+  const reader = request.body.getReader();
+  const giveUp = () => void reader.cancel().catch(() => {});
+  signal?.addEventListener("abort", giveUp, { once: true });
   const chunks: Uint8Array[] = [];
   let size = 0;
-  // Breaking out of the loop cancels the stream.
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge();
-    chunks.push(chunk);
+  for (;;) {
+    const { done, value } = await reader.read();
+    signal?.throwIfAborted();
+    if (done) break;
+    onChunk?.();
+    size += value.byteLength;
+    if (size > maxBytes) {
+      giveUp();
+      throw tooLarge();
+    }
+    chunks.push(value);
   }
   if (chunks.length === 1) return chunks[0]!;
   const body = new Uint8Array(size);

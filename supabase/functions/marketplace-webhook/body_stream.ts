@@ -21,36 +21,28 @@ export async function readBodyInTime(
   request: Request,
   limits: BodyLimits,
 ): Promise<Bytes> {
-  if (!request.body) return new Uint8Array();
-  let giveUp = (_ms: number) => {};
-  const total = setTimeout(() => giveUp(limits.totalMs), limits.totalMs);
-  let idle = setTimeout(() => giveUp(limits.idleMs), limits.idleMs);
-  const timed = new TransformStream<Uint8Array, Uint8Array>({
-    start(controller) {
-      giveUp = (ms) =>
-        controller.error(
-          new AppError(
-            "body_timeout",
-            408,
-            `The body did not arrive within ${ms} ms.`,
-          ),
-        );
-    },
-    transform(chunk, controller) {
-      clearTimeout(idle);
-      idle = setTimeout(() => giveUp(limits.idleMs), limits.idleMs);
-      controller.enqueue(chunk);
-    },
-  });
+  const { maxBytes, totalMs, idleMs } = limits;
+  const startedAt = performance.now();
+  let lastByteAt = startedAt;
+  // One timer that looks at the clock, not one a chunk: nearly all bodies are here at once.
+  const late = new AbortController();
+  const watch = () => {
+    const now = performance.now();
+    const wait = Math.min(startedAt + totalMs, lastByteAt + idleMs) - now;
+    if (wait > 0) timer = setTimeout(watch, Math.ceil(wait));
+    else late.abort(now - startedAt >= totalMs ? totalMs : idleMs);
+  };
+  let timer = setTimeout(watch, Math.min(totalMs, idleMs));
   try {
-    const { method, headers } = request;
-    const body = request.body.pipeThrough(timed);
-    const bytes = await readBody(
-      new Request(request.url, { method, headers, body }),
-      limits.maxBytes,
-    );
-    return bytes as Bytes;
+    return await readBody(request, maxBytes, {
+      onChunk: () => lastByteAt = performance.now(),
+      signal: late.signal,
+    }) as Bytes;
   } catch (cause) {
+    if (late.signal.aborted) {
+      const message = `The body did not arrive within ${late.signal.reason} ms.`;
+      throw new AppError("body_timeout", 408, message);
+    }
     if (cause instanceof AppError) throw cause;
     throw new AppError(
       "body_aborted",
@@ -59,7 +51,6 @@ export async function readBodyInTime(
       { cause },
     );
   } finally {
-    clearTimeout(total);
-    clearTimeout(idle);
+    clearTimeout(timer);
   }
 }

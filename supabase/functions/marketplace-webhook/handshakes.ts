@@ -137,7 +137,7 @@ export class Handshakes {
         case "hmac_challenge": {
           const challenge = lookup(handshake.challenge);
           if (challenge === undefined || secret === undefined) continue;
-          const mac = toHex(await hmac("SHA-256", utf8(secret), utf8(challenge)));
+          const mac = toHex(hmac("sha256", utf8(secret), utf8(challenge)));
           return Response.json(
             { [handshake.plain_member]: challenge, [handshake.hmac_member]: mac },
             { status: handshake.status },

@@ -3,6 +3,7 @@ import { db } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import type { WebhookEvent } from "../_shared/webhooks/normalise.ts";
 import type { RejectionCount } from "./rejections.ts";
+import { SharedInsert } from "./shared_insert.ts";
 
 /**
  * Providers wait 3 to 10 seconds. A statement that is given up may still commit: then the sender's
@@ -66,6 +67,54 @@ export interface Store {
 const sqlState = (error: unknown) =>
   error instanceof Error && "code" in error ? String(error.code) : "";
 
+/** Neither JSON nor what headers and texts are cleaned to holds it: it parts texts of a column. */
+const SEPARATOR = "\x1e";
+
+/** Stores rows in one statement; see `marketplace.ingest_events`. */
+async function insertRows(rows: EventRow[]): Promise<Stored[]> {
+  const column = <K extends keyof EventRow>(name: K) => rows.map((row) => row[name]);
+  const insert = () =>
+    inTime(db()<Stored[]>`
+      select outcome, event_id as "eventId", correlation_id as "correlationId"
+      from marketplace.ingest_events(
+        ${column("integrationId")}::uuid[],
+        ${column("version")}::bigint[],
+        ${column("dedupeKey")}::text[],
+        ${column("eventType")}::text[],
+        ${column("resourcePath")}::text[],
+        ${column("account")}::text[],
+        ${column("occurredAt")}::timestamptz[],
+        string_to_array(${column("headers").join(SEPARATOR)}, ${SEPARATOR}),
+        string_to_array(${column("payload").join(SEPARATOR)}, ${SEPARATOR}),
+        ${column("receiveMs")}::real[],
+        ${column("verifyMs")}::real[]
+      )
+      order by ordinal
+    `);
+  try {
+    // 23514: the day's partition was attached while the row was on its way to the default one.
+    return await insert().catch((error) => {
+      if (sqlState(error) !== "23514") throw error;
+      return insert();
+    });
+  } catch (error) {
+    // 22: the payload is JSON but not jsonb; 54: beyond the database's limits.
+    if (/^(22|54)...$/.test(sqlState(error))) {
+      throw new AppError(
+        "payload_not_storable",
+        400,
+        "The payload cannot be stored as jsonb.",
+        {
+          cause: error,
+        },
+      );
+    }
+    throw error;
+  }
+}
+
+const shared = new SharedInsert({ insert: insertRows });
+
 /** The real one. */
 export const databaseStore: Store = {
   async loadConfig(provider, integration) {
@@ -75,48 +124,7 @@ export const databaseStore: Store = {
     return row?.config;
   },
 
-  async ingest(rows) {
-    const insert = () =>
-      inTime(db()<Stored[]>`
-        select outcome, event_id as "eventId", correlation_id as "correlationId"
-        from marketplace.ingest_events(
-          ${rows.map((row) => row.integrationId)}::uuid[],
-          ${rows.map((row) => row.version)}::bigint[],
-          ${rows.map((row) => row.dedupeKey)}::text[],
-          ${rows.map((row) => row.eventType)}::text[],
-          ${rows.map((row) => row.resourcePath)}::text[],
-          ${rows.map((row) => row.account)}::text[],
-          ${rows.map((row) => row.occurredAt)}::timestamptz[],
-          ${rows.map((row) => row.headers)}::text[],
-          ${rows.map((row) => row.payload)}::text[],
-          ${rows.map((row) => row.receiveMs)}::real[],
-          ${rows.map((row) => row.verifyMs)}::real[]
-        )
-        order by ordinal
-      `);
-    try {
-      // 23514: the day's partition was attached while the row was on its way to the default one.
-      return [
-        ...await insert().catch((error) => {
-          if (sqlState(error) !== "23514") throw error;
-          return insert();
-        }),
-      ];
-    } catch (error) {
-      // 22: the payload is JSON but not jsonb; 54: beyond the database's limits.
-      if (/^(22|54)...$/.test(sqlState(error))) {
-        throw new AppError(
-          "payload_not_storable",
-          400,
-          "The payload cannot be stored as jsonb.",
-          {
-            cause: error,
-          },
-        );
-      }
-      throw error;
-    }
-  },
+  ingest: (rows) => shared.add(rows),
 
   async countRejections(rows) {
     await inTime(
@@ -137,7 +145,9 @@ export const databaseStore: Store = {
   },
 
   async offerSecret(integrationId, secret) {
-    await inTime(db()`select marketplace.offer_webhook_secret(${integrationId}, ${secret})`);
+    await inTime(
+      db()`select marketplace.offer_webhook_secret(${integrationId}, ${secret})`,
+    );
   },
 
   async credentials(integrationId) {

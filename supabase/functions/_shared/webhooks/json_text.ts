@@ -151,9 +151,9 @@ export function withPointer(
 }
 
 function pointerTokens(pointer: string): string[] {
-  return pointer.split("/").slice(1).map((token) =>
-    token.replaceAll("~1", "/").replaceAll("~0", "~")
-  );
+  const tokens = pointer.split("/").slice(1);
+  if (!pointer.includes("~")) return tokens;
+  return tokens.map((token) => token.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 function parseExactly(text: string): unknown {

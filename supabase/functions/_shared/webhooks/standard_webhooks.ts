@@ -53,8 +53,8 @@ export async function verifyStandardWebhooks(
 /** A rotation needs two or three; more only cost time. */
 const MAX_SIGNATURES = 10;
 
-async function hmacSha256(key: Bytes, message: Bytes) {
-  const expected = await hmac("SHA-256", key, message);
+function hmacSha256(key: Bytes, message: Bytes) {
+  const expected = hmac("sha256", key, message);
   return (signature: Bytes) => equalBytes(signature, expected);
 }
 

@@ -62,45 +62,69 @@ const FILTERS: Record<
 /** Names that may stand behind `|` in a template. */
 export const FILTER_NAMES = Object.keys(FILTERS);
 
+/** `{reference|filter:argument}`, taken apart. */
+interface Placeholder {
+  reference: string;
+  filters: [name: string, argument: string][];
+}
+
+/** What stands in `[…]`, or between such parts. */
+interface Part {
+  isOptional: boolean;
+  pieces: (string | Placeholder)[];
+}
+
+/** Templates come from a few rows and are filled for every delivery. */
+const parsed = new Map<string, Part[]>();
+const MAX_PARSED = 2_000;
+
+function parse(template: string): Part[] {
+  let parts = parsed.get(template);
+  if (parts) return parts;
+  parts = template.split(/(\[[^[\]]*\])/).map((text) => {
+    const isOptional = text.startsWith("[");
+    const inner = isOptional ? text.slice(1, -1) : text;
+    const pieces = inner.split(/(\{[^{}]+\})/).map((piece) => {
+      if (!/^\{[^{}]+\}$/.test(piece)) return piece;
+      const [reference, ...filters] = piece.slice(1, -1).split("|");
+      return { reference: reference!, filters: filters.map((filter) => split(filter, ":")) };
+    });
+    return { isOptional, pieces };
+  });
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  parsed.set(template, parts);
+  return parts;
+}
+
 /**
  * Fills a template.
  *
  * @returns undefined when a value outside of `[…]` is missing
  */
-export function renderTemplate(
-  template: string,
-  lookup: Lookup,
-): string | undefined {
-  let missing = false;
-  const fill = (text: string): { text: string; complete: boolean } => {
-    let complete = true;
-    const filled = text.replace(
-      /\{([^{}]+)\}/g,
-      (_placeholder, expression: string) => {
-        const value = evaluate(expression, lookup);
-        if (value === undefined) complete = false;
-        return value ?? "";
-      },
-    );
-    return { text: filled, complete };
-  };
-  // Split before filling: a value that holds a bracket must not be taken for the template's own.
-  const rendered = template.split(/(\[[^[\]]*\])/).map((part) => {
-    const optional = part.startsWith("[");
-    const filled = fill(optional ? part.slice(1, -1) : part);
-    if (filled.complete) return filled.text;
-    if (!optional) missing = true;
-    return "";
-  });
-  return missing ? undefined : rendered.join("");
+export function renderTemplate(template: string, lookup: Lookup): string | undefined {
+  let rendered = "";
+  for (const { isOptional, pieces } of parse(template)) {
+    const text = fill(pieces, lookup);
+    if (text === undefined && !isOptional) return undefined;
+    rendered += text ?? "";
+  }
+  return rendered;
 }
 
-function evaluate(expression: string, lookup: Lookup): string | undefined {
-  const [reference, ...filters] = expression.split("|");
-  let value = lookup(reference!);
-  for (const filter of filters) {
+function fill(pieces: Part["pieces"], lookup: Lookup): string | undefined {
+  let text = "";
+  for (const piece of pieces) {
+    const value = typeof piece === "string" ? piece : evaluate(piece, lookup);
+    if (value === undefined) return undefined;
+    text += value;
+  }
+  return text;
+}
+
+function evaluate({ reference, filters }: Placeholder, lookup: Lookup): string | undefined {
+  let value = lookup(reference);
+  for (const [name, argument] of filters) {
     if (!value) return undefined;
-    const [name, argument] = split(filter, ":");
     value = FILTERS[name]?.(value, argument);
   }
   return value === "" ? undefined : value;

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(12);
+select plan(13);
 
 -- given an integration
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
@@ -92,6 +92,13 @@ select results_eq(
 select is(
   (select count(distinct event_id) from batch where ordinal < 3)::int, 1,
   'copies within a batch are one event'
+);
+select results_eq(
+  $$
+    select d.dedupe_key, d.duplicate_count from marketplace.webhook_deliveries as d
+    where d.integration_id = (select id from integration) and d.dedupe_key = 'delivery-2'
+  $$,
+  $$ values ('delivery-2', 1) $$, 'and copies within a batch are counted'
 );
 select results_eq(
   'select event_id from batch where ordinal = 3', 'select event_id from first',

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { AppError } from "../_shared/errors.ts";
+import type { EventRow, Stored } from "./ingest.ts";
+import { SharedInsert, type SharedInsertOptions } from "./shared_insert.ts";
+
+function row(dedupeKey: string, payload = "{}"): EventRow {
+  return {
+    dedupeKey,
+    payload,
+    eventType: "push",
+    resourcePath: "",
+    account: null,
+    occurredAt: null,
+    integrationId: "0198c7de-9a3c-7c11-8a5b-1f2e3d4c5b6a",
+    version: 1,
+    headers: "{}",
+    receiveMs: 1,
+    verifyMs: 1,
+  };
+}
+
+const NOT_STORABLE = new AppError(
+  "payload_not_storable",
+  400,
+  "The payload cannot be stored.",
+);
+
+/** A database that commits when it is told to, and remembers its statements. */
+function openDatabase(options: Partial<SharedInsertOptions> = {}) {
+  const statements: {
+    keys: string[];
+    commit: () => void;
+    fail: (error: unknown) => void;
+  }[] = [];
+  const insert = (rows: EventRow[]) => {
+    const answered = Promise.withResolvers<Stored[]>();
+    const commit = () =>
+      answered.resolve(rows.map(({ dedupeKey }) => ({
+        outcome: "stored",
+        eventId: dedupeKey,
+        correlationId: dedupeKey,
+      })));
+    const fail = (error: unknown) => answered.reject(error);
+    statements.push({
+      keys: rows.map(({ dedupeKey }) => dedupeKey),
+      commit,
+      fail,
+    });
+    return answered.promise;
+  };
+  const shared = new SharedInsert({ insert, patienceMs: 60_000, ...options });
+  const ids = async (stored: Promise<Stored[]>) => (await stored).map(({ eventId }) => eventId);
+  return {
+    statements,
+    keys: () => statements.map(({ keys }) => keys),
+    add: (...rows: EventRow[]) => ids(shared.add(rows)),
+  };
+}
+
+/** Lets everything that is settled take effect. */
+const settle = () => new Promise<void>((done) => setTimeout(done, 0));
+
+Deno.test("a delivery that comes alone is inserted at once", async () => {
+  const { statements, add } = openDatabase();
+  const first = add(row("a"));
+  assert.equal(statements.length, 1, "not even a turn of the event loop later");
+  statements[0]!.commit();
+  assert.deepEqual(await first, ["a"]);
+  const next = add(row("b"));
+  assert.equal(statements.length, 2);
+  statements[1]!.commit();
+  assert.deepEqual(await next, ["b"]);
+});
+
+Deno.test("those who come meanwhile share the next statement, each with its own outcome", async () => {
+  const { statements, keys, add } = openDatabase();
+  const first = add(row("a"));
+  const others = [add(row("b")), add(row("c1"), row("c2")), add(row("d"))];
+  assert.deepEqual(keys(), [["a"]]);
+  statements[0]!.commit();
+  await first;
+  await settle();
+  assert.deepEqual(keys(), [["a"], ["b", "c1", "c2", "d"]]);
+  statements[1]!.commit();
+  assert.deepEqual(await Promise.all(others), [["b"], ["c1", "c2"], ["d"]]);
+});
+
+Deno.test("nobody is answered before its own statement has committed", async () => {
+  const { statements, add } = openDatabase();
+  const answered: string[] = [];
+  const sent = ["a", "b"].map((key) => add(row(key)).then(() => answered.push(key)));
+  statements[0]!.commit();
+  await settle();
+  assert.deepEqual(answered, ["a"]);
+  statements[1]!.commit();
+  await Promise.all(sent);
+  assert.deepEqual(answered, ["a", "b"]);
+});
+
+Deno.test("a payload that cannot be stored fails its own delivery only", async () => {
+  const { statements, keys, add } = openDatabase();
+  const first = add(row("a"));
+  const good = [add(row("b")), add(row("d"))];
+  const refused = assert.rejects(add(row("c1"), row("c2")), { code: "payload_not_storable" });
+  statements[0]!.commit();
+  await first;
+  await settle();
+  statements[1]!.fail(NOT_STORABLE);
+  await settle();
+  assert.deepEqual(keys().slice(2), [["b"], ["d"], ["c1", "c2"]]);
+  statements[2]!.commit();
+  statements[3]!.commit();
+  statements[4]!.fail(NOT_STORABLE);
+  assert.deepEqual(await Promise.all(good), [["b"], ["d"]]);
+  await refused;
+});
+
+Deno.test("a database that is away fails all who asked it, once", async () => {
+  const { statements, add } = openDatabase();
+  const all = Promise.allSettled([add(row("a")), add(row("b")), add(row("c"))]);
+  const away = new AppError("database_unavailable", 503, "away");
+  statements[0]!.fail(away);
+  await settle();
+  statements[1]!.fail(away);
+  assert.deepEqual(
+    (await all).map((each) => each.status === "rejected" && each.reason.code),
+    ["database_unavailable", "database_unavailable", "database_unavailable"],
+  );
+  assert.equal(statements.length, 2);
+  const after = add(row("d"));
+  statements[2]!.commit();
+  assert.deepEqual(await after, ["d"]);
+});
+
+Deno.test("a statement that hangs holds nobody up for long", async () => {
+  const { statements, keys, add } = openDatabase({ patienceMs: 5 });
+  const hanging = add(row("a"));
+  const next = add(row("b"));
+  while (statements.length < 2) await settle();
+  const third = add(row("c"));
+  while (statements.length < 3) await settle();
+  assert.deepEqual(keys(), [["a"], ["b"], ["c"]]);
+  statements[2]!.commit();
+  assert.deepEqual(await third, ["c"]);
+  statements[1]!.commit();
+  assert.deepEqual(await next, ["b"]);
+  statements[0]!.commit();
+  assert.deepEqual(await hanging, ["a"]);
+});
+
+Deno.test("a statement takes so much and no more, and a delivery is never split", async () => {
+  const { statements, keys, add } = openDatabase({
+    maxRows: 3,
+    maxCharacters: 20,
+  });
+  const sent = [
+    add(row("first")),
+    add(row("a"), row("b"), row("c"), row("d")),
+    add(row("e"), row("f")),
+    add(row("g")),
+    add(row("h", JSON.stringify("twenty characters and more"))),
+    add(row("i")),
+  ];
+  for (let i = 0; i < statements.length; i++) {
+    statements[i]!.commit();
+    await settle();
+  }
+  await Promise.all(sent);
+  assert.deepEqual(keys(), [["first"], ["a", "b", "c", "d"], ["e", "f", "g"], [
+    "h",
+  ], ["i"]]);
+});
