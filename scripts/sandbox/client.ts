@@ -2,7 +2,13 @@ import type { Fault, FaultRequest } from "./core/faults.ts";
 import type { JournalEntry, JournalFilter } from "./core/journal.ts";
 import type { PushInfo, PushOptions } from "./core/pushes.ts";
 import type { GitHubRun } from "./providers/github.ts";
+import type {
+  GitHubCommitFixture,
+  GitHubCommitInfo,
+  GitHubRepositoryFixture,
+} from "./providers/github_contents.ts";
 import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
+import type { GitHubIssueInfo } from "./providers/github_issues.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
 import type { MailFixture, MailInfo, MailLabels } from "./providers/google_gmail.ts";
 import type { SubscriptionFixture } from "./providers/google_pubsub.ts";
@@ -27,6 +33,10 @@ export type {
   Fault,
   FaultRequest,
   FlavourName,
+  GitHubCommitFixture,
+  GitHubCommitInfo,
+  GitHubIssueInfo,
+  GitHubRepositoryFixture,
   GitHubRun,
   GitHubRunFixture,
   GoogleChannelInfo,
@@ -54,6 +64,32 @@ export class SandboxClient {
   /** Makes a workflow run with artifacts; a known `run_id` gets further ones. */
   createGitHubRun(fixture: GitHubRunFixture): Promise<GitHubRun> {
     return this.#json("POST", "/github/artifacts", fixture);
+  }
+
+  /** Makes a repository with files in a first commit; one that exists gets a further one. */
+  createGitHubRepository(
+    fixture: GitHubRepositoryFixture = {},
+  ): Promise<{ id: number; full_name: string; head: string | null }> {
+    return this.#json("POST", "/github/repositories", fixture);
+  }
+
+  /** Commits by somebody else's hand. */
+  commitToGitHub(fixture: GitHubCommitFixture): Promise<GitHubCommitInfo> {
+    return this.#json("POST", "/github/commits", fixture);
+  }
+
+  /** The commits of a branch, latest first, with what each changed. */
+  async gitHubCommits(
+    place: { owner?: string; repo?: string; branch?: string } = {},
+  ): Promise<GitHubCommitInfo[]> {
+    const path = `/github/commits${query(place)}`;
+    return (await this.#json<{ commits: GitHubCommitInfo[] }>("GET", path)).commits;
+  }
+
+  /** The issues of a repository, oldest first. */
+  async gitHubIssues(place: { owner?: string; repo?: string } = {}): Promise<GitHubIssueInfo[]> {
+    const path = `/github/issues${query(place)}`;
+    return (await this.#json<{ issues: GitHubIssueInfo[] }>("GET", path)).issues;
   }
 
   /** Sets the hourly request budget of each token and starts a new hour. */

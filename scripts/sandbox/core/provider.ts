@@ -27,6 +27,14 @@ export interface ObservedEnv {
   };
 }
 
+/** A part of a provider: some of its routes with what belongs to them. */
+export interface ProviderPart {
+  readonly app: Hono<ObservedEnv>;
+  readonly control: Hono;
+  /** Forgets what the part holds; absent when it holds nothing of its own. */
+  reset?(): void;
+}
+
 /** One provider of the sandbox: a file of its own makes one, `mod.ts` mounts it. */
 export interface Provider {
   /** The name that faults and the journal know it by. */

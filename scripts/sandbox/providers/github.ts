@@ -5,16 +5,19 @@ import { z } from "zod";
 import type { Content } from "../core/contents.ts";
 import type { Refusal } from "../core/faults.ts";
 import { FixtureError } from "../core/fixtures.ts";
-import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
+import type { ObservedEnv, Provider, ProviderPart, Sandbox } from "../core/provider.ts";
 import { baseUrl, bearerToken } from "../core/requests.ts";
 import { serveContent } from "../core/serve_content.ts";
 import { Budgets, setBudgetHeaders } from "./github_budgets.ts";
+import { createContents } from "./github_contents.ts";
 import { artifactBytes, contentType, GitHubRunFixture } from "./github_fixtures.ts";
+import { createIssues } from "./github_issues.ts";
+import { GITHUB_USER, Repositories, type Repository } from "./github_repositories.ts";
+import { DOCS, GitHubError, nodeId, paginate, problem, time } from "./github_responses.ts";
 
 /** The fixed, public token of the sandbox's GitHub; it reads every repository. */
 export const GITHUB_TOKEN = "sandbox-github-token";
 
-const DOCS = "https://docs.github.com/rest";
 const ARTIFACT_DOCS = `${DOCS}/actions/artifacts`;
 const DOWNLOAD_TTL_MS = 60_000;
 const RETENTION_MS = 90 * 24 * 60 * 60 * 1000;
@@ -48,14 +51,6 @@ export interface GitHubRun {
   artifacts: GitHubArtifact[];
 }
 
-interface Repository {
-  id: number;
-  owner: string;
-  name: string;
-  private: boolean;
-  readable: boolean;
-}
-
 interface Run {
   id: number;
   repository: Repository;
@@ -74,26 +69,30 @@ interface Artifact {
   createdAt: number;
 }
 
-/** GitHub's REST API for Actions artifacts, and the blob storage its downloads redirect to. */
+/** GitHub's REST API, and the blob storage its downloads redirect to. */
 export interface GitHubProvider extends Provider {
   /** Routes of the storage host, below {@linkcode DOWNLOADS_AT} on the storage port. */
   readonly downloads: Hono<ObservedEnv>;
 }
 
 /**
- * GitHub: artifacts of workflow runs, with its authentication, pagination and rate limits.
+ * GitHub: artifacts of workflow runs, files and issues of repositories, behind its authentication
+ * and rate limits.
  *
  * @see https://docs.github.com/en/rest/actions/artifacts
  * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
  * @see https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api
  */
 export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvider {
-  const repositories = new Map<string, Repository>();
+  const repositories = new Repositories(sandbox.clock);
   const runs = new Map<number, Run>();
   const artifacts = new Map<number, Artifact>();
   const budgets = new Budgets(sandbox.clock);
   const signingKey = crypto.randomUUID();
-  let nextId = 1_000_001;
+  const parts: ProviderPart[] = [
+    createContents(repositories, mountedAt),
+    createIssues(repositories, mountedAt),
+  ];
 
   const app = new Hono<ObservedEnv>();
 
@@ -104,13 +103,14 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     }
     const token = bearerToken(c);
     if (c.req.header("authorization") && token !== GITHUB_TOKEN) {
-      return problem(c, 401, "Bad credentials", DOCS);
+      return problem(c, new GitHubError(401, "Bad credentials"));
     }
     // Asking for the limits costs nothing.
     const cost = c.req.path === `${mountedAt}/rate_limit` ? 0 : 1;
     const { allowed, budget } = budgets.spend(token, cost);
     if (!allowed) {
-      const response = problem(c, 403, token ? EXCEEDED : EXCEEDED_ANONYMOUSLY, LIMIT_DOCS);
+      const exceeded = new GitHubError(403, token ? EXCEEDED : EXCEEDED_ANONYMOUSLY);
+      const response = problem(c, exceeded, LIMIT_DOCS);
       setBudgetHeaders(response.headers, budget);
       return response;
     }
@@ -137,18 +137,14 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
 
   app.get("/user", (c) => {
     if (!bearerToken(c)) {
-      return problem(
-        c,
-        401,
-        "Requires authentication",
-        `${DOCS}/users/users#get-the-authenticated-user`,
-      );
+      const refusal = new GitHubError(401, "Requires authentication");
+      return problem(c, refusal, `${DOCS}/users/users#get-the-authenticated-user`);
     }
-    return c.json({ login: "sandbox", id: 1, node_id: nodeId("User", 1), type: "User" });
+    return c.json({ ...GITHUB_USER, node_id: nodeId("User", GITHUB_USER.id) });
   });
 
   app.get("/repos/:owner/:repo/actions/runs/:id/artifacts", (c) => {
-    const repository = findRepository(c);
+    const repository = repositories.visible(c);
     const run = runs.get(Number(c.req.param("id")));
     if (!repository || run?.repository !== repository) {
       return notFound(c, "#list-workflow-run-artifacts");
@@ -157,7 +153,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
   });
 
   app.get("/repos/:owner/:repo/actions/artifacts", (c) => {
-    const repository = findRepository(c);
+    const repository = repositories.visible(c);
     if (!repository) return notFound(c, "#list-artifacts-for-a-repository");
     const own = [...artifacts.values()].filter((each) => each.run.repository === repository);
     return listArtifacts(c, own);
@@ -172,16 +168,23 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
   app.get("/repos/:owner/:repo/actions/artifacts/:id/:format", (c) => {
     const artifact = findArtifact(c);
     if (!artifact || c.req.param("format") !== "zip") return notFound(c, "#download-an-artifact");
+    const documentation = `${ARTIFACT_DOCS}#download-an-artifact`;
     if (!bearerToken(c)) {
-      return problem(c, 401, "Requires authentication", `${ARTIFACT_DOCS}#download-an-artifact`);
+      return problem(c, new GitHubError(401, "Requires authentication"), documentation);
     }
     if (isExpired(artifact)) {
-      return problem(c, 410, "Artifact has expired", `${ARTIFACT_DOCS}#download-an-artifact`);
+      return problem(c, new GitHubError(410, "Artifact has expired"), documentation);
     }
     return c.redirect(signedUrl(artifact), 302);
   });
 
-  app.all("*", (c) => problem(c, 404, "Not Found", DOCS));
+  for (const part of parts) app.route("/", part.app);
+  app.all("*", (c) => problem(c, new GitHubError(404, "Not Found")));
+  app.onError((error, c) => {
+    if (error instanceof GitHubError) return problem(c, error);
+    console.error(error);
+    return c.json({ message: "Server Error" }, 500);
+  });
 
   // GitHub redirects to Azure Blob Storage: another origin, which takes no GitHub token.
   const downloads = new Hono<ObservedEnv>();
@@ -214,16 +217,8 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     return c.req.method === "HEAD" ? new Response(null, answer) : answer;
   });
 
-  function findRepository(c: Context): Repository | undefined {
-    const repository = repositories.get(
-      `${c.req.param("owner")}/${c.req.param("repo")}`.toLowerCase(),
-    );
-    if (!repository?.private) return repository;
-    return bearerToken(c) && repository.readable ? repository : undefined;
-  }
-
   function findArtifact(c: Context): Artifact | undefined {
-    const repository = findRepository(c);
+    const repository = repositories.visible(c);
     const artifact = artifacts.get(Number(c.req.param("id")));
     return repository && artifact?.run.repository === repository ? artifact : undefined;
   }
@@ -232,17 +227,9 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     const named = c.req.query("name");
     const found = all.filter((artifact) => named === undefined || artifact.name === named)
       .sort((a, b) => b.id - a.id);
-    const perPage = clamp(c.req.query("per_page"), 30, 100);
-    const page = clamp(c.req.query("page"), 1, Number.MAX_SAFE_INTEGER);
-    const pages = Math.max(1, Math.ceil(found.length / perPage));
-    const link = pageLinks(c.req.url, page, pages);
-    if (link) c.header("link", link);
     const base = baseUrl(c, mountedAt);
-    return c.json({
-      total_count: found.length,
-      artifacts: found.slice((page - 1) * perPage, page * perPage)
-        .map((artifact) => describe(artifact, base)),
-    });
+    const page = paginate(c, found).map((artifact) => describe(artifact, base));
+    return c.json({ total_count: found.length, artifacts: page });
   }
 
   function describe(artifact: Artifact, base: string): GitHubArtifact {
@@ -296,14 +283,8 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     base: string,
   ): Promise<GitHubRun> {
     const name = `${fixture.owner}/${fixture.repo}`;
-    const known = repositories.get(name.toLowerCase());
-    const repository = known ??
-      { id: nextId++, owner: fixture.owner, name: fixture.repo, private: true, readable: true };
-    repository.private = fixture.private;
-    repository.readable = fixture.readable;
-    repositories.set(name.toLowerCase(), repository);
-
-    const id = fixture.run_id ?? nextId++;
+    const repository = repositories.ensure(fixture);
+    const id = fixture.run_id ?? repositories.newId();
     const run = runs.get(id) ?? {
       id,
       repository,
@@ -321,7 +302,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     const created: Artifact[] = [];
     for (const wanted of fixture.artifacts) {
       const artifact: Artifact = {
-        id: nextId++,
+        id: repositories.newId(),
         name: wanted.name,
         run,
         content: await sandbox.contents.store(asAsync(artifactBytes(wanted))),
@@ -350,6 +331,8 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     return c.json({ limit });
   });
 
+  for (const part of parts) control.route("/", part.control);
+
   return {
     name: "github",
     app,
@@ -359,6 +342,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
     async reset() {
       for (const artifact of artifacts.values()) await artifact.content.release();
       for (const map of [repositories, runs, artifacts]) map.clear();
+      for (const part of parts) part.reset?.();
       budgets.reset();
     },
   };
@@ -402,17 +386,8 @@ function refuse({ status, error, retryAfter }: Refusal): Response {
   });
 }
 
-function problem(
-  c: Context,
-  status: 401 | 403 | 404 | 410,
-  message: string,
-  documentation: string,
-): Response {
-  return c.json({ message, documentation_url: documentation, status: String(status) }, status);
-}
-
 function notFound(c: Context, anchor: string): Response {
-  return problem(c, 404, "Not Found", `${ARTIFACT_DOCS}${anchor}`);
+  return problem(c, new GitHubError(404, "Not Found"), `${ARTIFACT_DOCS}${anchor}`);
 }
 
 /** @see https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-error-codes */
@@ -421,33 +396,6 @@ function azureError(status: number, code: string, message: string): Response {
     `<?xml version="1.0" encoding="utf-8"?><Error><Code>${code}</Code><Message>${message}</Message></Error>`,
     { status, headers: { "content-type": "application/xml", "x-ms-error-code": code } },
   );
-}
-
-function clamp(text: string | undefined, otherwise: number, max: number): number {
-  const number = Number(text);
-  return Number.isInteger(number) && number > 0 ? Math.min(number, max) : otherwise;
-}
-
-/** @see https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api */
-function pageLinks(url: string, page: number, pages: number): string {
-  const link = (to: number, rel: string) => {
-    const target = new URL(url);
-    target.searchParams.set("page", String(to));
-    return `<${target}>; rel="${rel}"`;
-  };
-  const links = [];
-  if (page > 1) links.push(link(page - 1, "prev"));
-  if (page < pages) links.push(link(page + 1, "next"), link(pages, "last"));
-  if (page > 1) links.push(link(1, "first"));
-  return links.join(", ");
-}
-
-function nodeId(kind: string, id: number): string {
-  return Buffer.from(`0:${kind}${id}`).toString("base64");
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
 
 function equal(a: string, b: string): boolean {

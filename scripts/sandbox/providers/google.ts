@@ -172,7 +172,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
       oauth = { expiresIn: HEADER_LIFETIME_S, invalidGrant: false };
       channels.reset();
       pubsub.reset();
-      gmail.reset();
+      gmail.reset?.();
       await drive.reset();
     },
   };

@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { z } from "zod";
-import type { ObservedEnv } from "../core/provider.ts";
+import type { ObservedEnv, ProviderPart } from "../core/provider.ts";
 import {
   type Inline,
   lengthOf,
@@ -59,7 +59,7 @@ const Requests = z.object({
 export function createDocs(
   files: DriveFiles,
   fixtures: DriveFixtures,
-): { app: Hono<ObservedEnv>; control: Hono } {
+): ProviderPart {
   const app = new Hono<ObservedEnv>();
 
   app.post("/docs/v1/documents", async (c) => {

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { z } from "zod";
 import { deterministicBytes, FixtureError } from "../core/fixtures.ts";
 import { concat } from "../core/contents.ts";
-import type { ObservedEnv, Sandbox } from "../core/provider.ts";
+import type { ObservedEnv, ProviderPart, Sandbox } from "../core/provider.ts";
 import { DRIVE_USER } from "./google_drive_files.ts";
 import { GoogleError } from "./google_errors.ts";
 import { parseFields, selectFields } from "./google_fields.ts";
@@ -83,7 +83,7 @@ const HISTORY_TYPES = ["messageAdded", "messageDeleted", "labelAdded", "labelRem
 export function createGmail(
   sandbox: Sandbox,
   pubsub: PubSub,
-): { app: Hono<ObservedEnv>; control: Hono; reset(): void } {
+): ProviderPart {
   let watch: Watch | undefined;
   const mailbox = new Mailbox(DRIVE_USER.email, sandbox.clock, (record) => notify(record));
   const app = new Hono<ObservedEnv>();

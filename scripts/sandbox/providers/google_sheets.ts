@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import type { ObservedEnv } from "../core/provider.ts";
+import type { ObservedEnv, ProviderPart } from "../core/provider.ts";
 import { type DriveFile, type DriveFiles, SPREADSHEET } from "./google_drive_files.ts";
 import { DriveAuthor, type DriveFixtures, findFile } from "./google_drive_fixtures.ts";
 import { GoogleError } from "./google_errors.ts";
@@ -65,7 +65,7 @@ type ValueRange = z.output<typeof ValueRange>;
 export function createSheets(
   files: DriveFiles,
   fixtures: DriveFixtures,
-): { app: Hono<ObservedEnv>; control: Hono } {
+): ProviderPart {
   const app = new Hono<ObservedEnv>();
   const at = "/sheets/v4/spreadsheets";
 
