@@ -11,6 +11,7 @@ import { z } from "zod";
 import { waitUntil } from "../_shared/background.ts";
 import { identify } from "../_shared/caller.ts";
 import { db } from "../_shared/db.ts";
+import { functionsUrl } from "../_shared/env.ts";
 import { AppError, toAppError } from "../_shared/errors.ts";
 import {
   type ContentAnswer,
@@ -37,7 +38,8 @@ const MAX_BATCH = 100;
 /** Executions of a batch that run side by side. */
 const BATCH_WIDTH = 8;
 
-const Batch = z.union([
+/** Body of `POST /batch`; each request is checked by itself. */
+export const Batch = z.union([
   z.array(z.unknown()).min(1).max(MAX_BATCH),
   z.strictObject({ requests: z.array(z.unknown()).min(1).max(MAX_BATCH) }),
 ]);
@@ -121,6 +123,14 @@ app.get("/executions/:id{[0-9a-fA-F-]{36}}", async (c) => {
   if (state.status === "running") c.header("retry-after", "1");
   return c.json({ ...state, ...(state.http_status === null ? {} : { response: answer }) });
 });
+
+app.get("/openapi.json", async (c) => {
+  // Loaded when it is asked for: executions do not wait for it.
+  const { describeApi } = await import("./openapi.ts");
+  c.header("cache-control", "public, max-age=300");
+  return c.json(describeApi(functionsUrl()));
+});
+app.all("/openapi.json", methodNotAllowed("GET"));
 
 async function executeOne(
   item: unknown,

@@ -29,10 +29,10 @@ import { type PlanItem, planJob } from "./plan.ts";
 import { ArtifactReport, issueTicket, takeReport, TicketRequest } from "./reports.ts";
 
 /** Body of `POST /<job>/complete`. */
-const CompleteRequest = z.object({ summary: z.unknown().optional() });
+export const CompleteRequest = z.object({ summary: z.unknown().optional() });
 
 /** Body of `POST /<job>/fail`. */
-const FailRequest = z.object({
+export const FailRequest = z.object({
   code: z.string().trim().min(1).max(100).default("workflow_failed"),
   message: z.string().max(2000).nullish(),
   retryable: z.boolean().default(true),

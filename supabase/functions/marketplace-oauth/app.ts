@@ -67,7 +67,7 @@ const Ownership = {
 };
 
 /** Body of `POST /connections`. */
-const NewCredential = z.strictObject({
+export const NewCredential = z.strictObject({
   ...Wanted,
   ...Ownership,
   type: CredentialTypes.optional(),
@@ -76,7 +76,7 @@ const NewCredential = z.strictObject({
 });
 
 /** Body of `POST /connect-links`: a new connection, or one that exists. */
-const NewLink = z.strictObject({
+export const NewLink = z.strictObject({
   ...Wanted,
   ...Ownership,
   integration: z.string().min(1).optional(),
@@ -90,7 +90,7 @@ const NewLink = z.strictObject({
 });
 
 /** Body of `POST /connections/<id>/reconnect`. */
-const Reconnect = z.strictObject({
+export const Reconnect = z.strictObject({
   type: CredentialTypes.optional(),
   credential: Values,
   settings: Values,
@@ -99,7 +99,7 @@ const Reconnect = z.strictObject({
 });
 
 /** Query of `GET /authorize`. */
-const AuthorizeQuery = z.object({
+export const AuthorizeQuery = z.object({
   ...Wanted,
   integration: z.string().min(1).optional(),
   connection_id: z.uuid().optional(),
