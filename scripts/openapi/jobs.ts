@@ -2,21 +2,33 @@
 import { z } from "zod";
 import type { TransferTicket } from "../../supabase/functions/marketplace-jobs/transfer.ts";
 import { CompleteRequest, FailRequest } from "../../supabase/functions/marketplace-jobs/app.ts";
+import type { ActionCall } from "../../supabase/functions/marketplace-jobs/gateway.ts";
 import {
   ArtifactReport,
   TicketRequest,
-} from "../../supabase/functions/marketplace-jobs/transfer.ts";
+} from "../../supabase/functions/marketplace-jobs/reports.ts";
 import type { Operation } from "./operation.ts";
 import { answering, ArtifactStatus, Id, IntegrationRef, Job, Time } from "./schemas.ts";
 
+const Call = answering<ActionCall>()(z.object({
+  integration: z.string(),
+  action: z.string(),
+  parameters: z.record(z.string(), z.unknown()),
+  idempotency_key: z.string().optional(),
+})).meta({ id: "ActionCall" });
+
 const Artifact = z.object({
   id: Id,
+  kind: z.enum(["transfer", "document", "task", "table"]),
   name: z.string(),
   source_path: z.string(),
   content_type: z.string(),
   size_bytes: z.int().nullable(),
   destination_path: z.string(),
   status: ArtifactStatus,
+  read: Call.optional().describe("Ask marketplace-execute for this first; transfers have tickets."),
+  write: Call.optional().describe("Then this, with what was read; tasks have a ticket."),
+  previous_sha256: z.string().nullish().describe("Of what was read the last time."),
 }).meta({ id: "Artifact" });
 
 const Event = z.object({
@@ -42,7 +54,9 @@ const Rule = z.object({
 
 const Opened = z.object({
   job: Job,
-  event: Event.nullable().describe("null: it has outlived its retention."),
+  event: Event.nullable().describe(
+    "null: a schedule made the job, or it has outlived its retention.",
+  ),
   rule: Rule,
   source: IntegrationRef,
   destination: IntegrationRef.nullable(),
@@ -70,6 +84,8 @@ const Ticket = answering<TransferTicket>()(z.object({
   content_type: z.string(),
   size_bytes: z.int().nullable(),
 })).meta({ id: "TransferTicket" });
+
+const TaskTicket = z.object({ artifact_id: Id, write: Call }).meta({ id: "TaskTicket" });
 
 const Reported = z.object({
   id: Id,
@@ -101,7 +117,12 @@ const step = (
 };
 
 const TRANSFER_ERRORS = {
-  422: ["event_missing", "destination_not_set", "destination_misconfigured", "template_invalid"],
+  422: [
+    ...["event_missing", "event_unsupported", "source_unsupported", "rule_misconfigured"],
+    ...["destination_not_set", "destination_misconfigured", "destination_unsupported"],
+    ...["template_invalid", "message_missing", "ticket_unsupported", "report_unsupported"],
+    "invalid_report",
+  ],
   502: ["source_refused", "destination_refused", "destination_credentials_missing"],
   503: ["source_unavailable", "destination_unavailable", "destination_rate_limited"],
 };
@@ -137,9 +158,14 @@ export const JOBS: Operation[] = [
   step({
     id: "createTicket",
     step: "tickets",
-    summary: "Two requests that move one artifact",
+    summary: "What moves one artifact",
     body: TicketRequest,
-    answers: { 200: { description: "Download and upload.", body: Ticket } },
+    answers: {
+      200: {
+        description: "Download and upload; for a task, what to write.",
+        body: z.union([Ticket, TaskTicket]),
+      },
+    },
     errors: {
       ...TRANSFER_ERRORS,
       404: ["not_found", "artifact_not_found"],

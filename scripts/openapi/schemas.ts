@@ -58,6 +58,7 @@ export const Job = answering<JobContext["job"]>()(z.object({
   correlation_id: Id,
   organization_id: Id,
   created_at: Time,
+  replay_of: Id.nullable(),
 })).meta({ id: "Job" });
 
 export const IntegrationRef = z.object({

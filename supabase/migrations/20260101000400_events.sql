@@ -27,6 +27,8 @@ comment on table marketplace.webhook_events is
   'Event log: one row per verified delivery, partitioned by day (UTC). Written by ingest_events, marked by route_events; members of its organization read it.';
 comment on column marketplace.webhook_events.integration_id is
   'integrations.id; no foreign key: events outlive their integration, and a hot parent row would be locked by every insert.';
+comment on column marketplace.webhook_events.headers is 'Of the delivery: {"name": "value"}; what proves or authorizes is replaced by [redacted].';
+comment on column marketplace.webhook_events.payload is 'The delivery''s body as the provider sent it, as JSON.';
 comment on column marketplace.webhook_events.resource_path is
   'What the event is about, for rules: refs/heads/<branch>, objects/<key>, files/<…>; ending in "/" it is a collection whose members are found later.';
 comment on column marketplace.webhook_events.correlation_id is

@@ -306,6 +306,7 @@ comment on column marketplace.sync_rules.destination_template is
   'Path at the destination; {date} {workflow} {name} {repo} {branch} {run_id} {sha} {ext} … are filled in and sanitised.';
 comment on column marketplace.sync_rules.priority is
   'Each point is a head start of ten seconds in the queue: higher runs first, and nothing waits for ever.';
+comment on column marketplace.sync_rules.config is 'Settings of its own for the workflow, which finds them in the job''s rule.';
 comment on column marketplace.sync_rules.paused_at is 'Its jobs are made but wait until resume_rule.';
 comment on column marketplace.sync_rules.concurrency_key is
   'Template of {provider} {integration} {event_type} {resource_path} {account} and {/json/pointer} into the payload: jobs of one key run in order.';

@@ -46,6 +46,7 @@ comment on column marketplace.sync_jobs.lease_id is
 comment on column marketplace.sync_jobs.token_hash is
   'SHA-256 of the token of the latest attempt; the token itself was given to the workflow only.';
 comment on column marketplace.sync_jobs.scheduled_at is 'The time of its rule''s schedule that it was made for; it has no event.';
+comment on column marketplace.sync_jobs.result is 'What the workflow reported at the end: {"summary": …}, or its answer.';
 comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry; infinity while its rule is paused.';
 comment on column marketplace.sync_jobs.position is 'The order in which jobs of one concurrency key run.';
 comment on column marketplace.sync_jobs.absorbed_count is 'How many further events it took in while it waited.';

@@ -19,6 +19,7 @@ create table marketplace.execution_results (
 );
 comment on table marketplace.execution_results is
   'Answers that are given again, for a day: to a repeated idempotency key, and at the status URL of what runs in the background. Written by begin_execution and finish_execution. No policy: only functions touch it, which ask who wants to know.';
+comment on column marketplace.execution_results.answer is 'The answer''s body; null while it runs, or when it was too large to be kept.';
 comment on column marketplace.execution_results.caller_key is
   'Who asked: nobody is given what somebody else was answered, whatever key he guesses. A job''s next attempt is another caller, and does its work anew.';
 comment on column marketplace.execution_results.request_hash is

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(17);
+select plan(19);
 
 -- given the tables of the schema, and for each rule a view of what breaks it
 create temp view our_table as
@@ -44,6 +44,14 @@ from our_column as c
 where c.type in ('timestamp without time zone', 'time without time zone', 'json', 'money', 'oid')
   or c.type ~ '^char' or c.type like 'timestamp(%';
 
+create temp view document_without_comment as
+select c.relname, c.attname
+from our_column as c
+join our_table as t using (relname)
+where c.type = 'jsonb' and coalesce(
+  col_description(t.oid, (select a.attnum from pg_catalog.pg_attribute as a where a.attrelid = t.oid and a.attname = c.attname)), ''
+) = '';
+
 create temp view enum as
 select t.typname from pg_catalog.pg_type as t
 where t.typnamespace = 'marketplace'::regnamespace and t.typtype = 'e';
@@ -76,6 +84,7 @@ select is_empty('table without_comment', 'every table says what it is and who wr
 select is_empty('table without_primary_key', 'every table has a primary key');
 select is_empty('table foreign_key_without_index', 'every foreign key is indexed');
 select is_empty('table column_of_doubtful_type', 'times carry their zone, documents are jsonb');
+select is_empty('table document_without_comment', 'every jsonb column says what is in it');
 select is_empty('table enum', 'lifecycles are checks, not enums');
 select is_empty('table secret_in_the_open', 'a secret is a reference into Vault or a hash');
 select is_empty(
@@ -89,6 +98,7 @@ create table marketplace.planted (
   number int generated always as identity,
   at timestamp,
   access_token text,
+  document jsonb,
   integration_id uuid references marketplace.integrations (id)
 );
 select set_eq('table without_rls', array['planted'], 'a table without row level security is found');
@@ -104,6 +114,10 @@ select set_eq(
 select set_eq(
   'select attname from column_of_doubtful_type',
   array['at'], 'a time without its zone is found'
+);
+select set_eq(
+  'select attname from document_without_comment',
+  array['document'], 'a document that nothing is said of is found'
 );
 select set_eq('table enum', array['planted_enum'], 'an enum is found');
 select set_eq(
