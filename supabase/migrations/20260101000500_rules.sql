@@ -130,37 +130,78 @@ $$;
 comment on function marketplace._glob_to_regex(text) is
   'A glob as an anchored regular expression that Postgres and JavaScript read alike: * and ? within a segment, ** across segments, {a,b}, [abc], [!abc].';
 
+create function marketplace._pattern_ends(p_glob text)
+returns text[]
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+  v_prefix text := substring(p_glob from '^[^*?{[]*');
+  v_suffix text := '';
+begin
+  -- in a choice the end may belong to one of several
+  if v_prefix <> p_glob and p_glob !~ '[{}]' then
+    v_suffix := substring(p_glob from '[^*?\]]*$');
+    -- "**/" matches nothing at all, too
+    if left(v_suffix, 1) = '/' then
+      v_suffix := substr(v_suffix, 2);
+    end if;
+  end if;
+  return array[v_prefix, v_suffix];
+end
+$$;
+comment on function marketplace._pattern_ends(text) is
+  'What every path that a glob matches begins and ends with: the text before its first wildcard, and after its last.';
+
 create function marketplace._pattern_key(p_glob text)
 returns text
 language sql
 immutable
 set search_path = ''
 as $$
-  select case
-    when p_glob ~ '[*?{[]' then coalesce(substring(p_glob from '^([^*?{[]*/)'), '')
-    else p_glob
-  end
+  -- no beginning has an asterisk in it
+  select array_to_string(marketplace._pattern_ends(p_glob), '*')
 $$;
 comment on function marketplace._pattern_key(text) is
-  'What a pattern is found by: itself when it has no wildcard, else the folders before the first one ('''' or ending in "/").';
+  'What a pattern is found by: <beginning>*<end> of all paths that it matches; a pattern without wildcards is its own beginning.';
 
-create function marketplace._path_keys(p_path text)
+create function marketplace._pattern_shape(p_glob text)
+returns int
+language sql
+immutable
+set search_path = ''
+as $$
+  select 1000 * length(e.ends[1]) + length(e.ends[2]) from marketplace._pattern_ends(p_glob) as e (ends)
+$$;
+comment on function marketplace._pattern_shape(text) is
+  'How long a pattern''s beginning (times 1000) and end are: with it a path knows what to look for among the keys.';
+
+create function marketplace._event_type_patterns(p_event_types text[])
 returns text[]
 language sql
 immutable
 set search_path = ''
 as $$
-  -- '' , 'a/', 'a/b/', … and the path itself
-  select array_agg(distinct k.key)
-  from (
-    select ''
-    union all
-    select p_path
-    union all
-    select left(p_path, n) from generate_series(1, length(p_path)) as n where substr(p_path, n, 1) = '/'
-  ) as k (key)
+  select coalesce(array_agg(
+    regexp_replace(case when right(t, 1) = '*' then left(t, -1) else t end, '([\\%_])', '\\\1', 'g')
+      || case when right(t, 1) = '*' then '%' else '' end
+  ), '{}')
+  from unnest(p_event_types) as t
 $$;
-comment on function marketplace._path_keys(text) is 'Every pattern key under which a pattern that matches this path can stand.';
+comment on function marketplace._event_type_patterns(text[]) is
+  'Event types, a trailing * matching the rest, as patterns of the operator like.';
+
+create function marketplace._event_type_key(p_event_types text[])
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select case when cardinality(p_event_types) = 1 and right(p_event_types[1], 1) <> '*' then p_event_types[1] else '' end
+$$;
+comment on function marketplace._event_type_key(text[]) is
+  'What a rule''s event types are found by: the type, if there is just one; else nothing.';
 
 -- Schedules ----------------------------------------------------------------------------------
 
@@ -288,7 +329,10 @@ create table marketplace.sync_rules (
   schedule text, -- null: events alone make its jobs
   next_run_at timestamptz, -- null: no schedule
   config jsonb not null default '{}' check (jsonb_typeof(config) = 'object'),
+  event_type_patterns text[] not null generated always as (marketplace._event_type_patterns(event_types)) stored,
+  event_type_key text not null generated always as (marketplace._event_type_key(event_types)) stored,
   pattern_key text not null generated always as (marketplace._pattern_key(source_pattern)) stored,
+  pattern_shape int not null generated always as (marketplace._pattern_shape(source_pattern)) stored,
   pattern_regex text not null generated always as (marketplace._glob_to_regex(source_pattern)) stored,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
@@ -316,7 +360,8 @@ comment on column marketplace.sync_rules.schedule is
   'Cron expression of five fields, in UTC, such as "0 3 * * mon-fri": makes jobs without an event.';
 comment on column marketplace.sync_rules.next_run_at is 'When the schedule makes the next job; kept by its trigger and make_scheduled_jobs.';
 create index sync_rules_next_run_at_idx on marketplace.sync_rules (next_run_at) where is_active and next_run_at is not null;
-create index sync_rules_match_idx on marketplace.sync_rules (source_integration_id, pattern_key collate "C") where is_active;
+create index sync_rules_match_idx
+  on marketplace.sync_rules (source_integration_id, pattern_shape, pattern_key collate "C", event_type_key collate "C") where is_active;
 create index sync_rules_organization_id_idx on marketplace.sync_rules (organization_id);
 create index sync_rules_source_integration_id_idx on marketplace.sync_rules (source_integration_id);
 create index sync_rules_destination_integration_id_idx on marketplace.sync_rules (destination_integration_id);
@@ -415,7 +460,8 @@ revoke all on all functions in schema marketplace from public;
 grant select on marketplace.workflows, marketplace.sync_rules to authenticated;
 grant select, insert, update, delete on marketplace.workflows, marketplace.sync_rules to service_role;
 grant execute on function
-  marketplace._glob_to_regex(text), marketplace._pattern_key(text), marketplace._path_keys(text),
+  marketplace._glob_to_regex(text), marketplace._pattern_ends(text), marketplace._pattern_key(text),
+  marketplace._pattern_shape(text), marketplace._event_type_patterns(text[]), marketplace._event_type_key(text[]),
   marketplace._cron_field(text, int, int, text[]), marketplace._next_run(text, timestamptz),
   marketplace._attachments_integration_id(marketplace.sync_rules)
 to service_role;

@@ -14,6 +14,7 @@ create table marketplace.sync_jobs (
   run_at timestamptz not null default now(),
   position bigint not null generated always as identity,
   concurrency_key text, -- null: runs in any order
+  is_parked boolean not null default false,
   absorbed_count int not null default 0 check (absorbed_count >= 0),
   replay_of uuid references marketplace.sync_jobs (id) on delete set null, -- null: not a replay
   replayed_at timestamptz, -- null: never replayed
@@ -49,15 +50,19 @@ comment on column marketplace.sync_jobs.scheduled_at is 'The time of its rule''s
 comment on column marketplace.sync_jobs.result is 'What the workflow reported at the end: {"summary": …}, or its answer.';
 comment on column marketplace.sync_jobs.run_at is 'Not before; moved on by every retry; infinity while its rule is paused.';
 comment on column marketplace.sync_jobs.position is 'The order in which jobs of one concurrency key run.';
+comment on column marketplace.sync_jobs.is_parked is
+  'One of very many that wait behind others of their key: claim_jobs does not look at it again until one of those ends.';
 comment on column marketplace.sync_jobs.absorbed_count is 'How many further events it took in while it waited.';
 
 create function marketplace._claim_rank(p_run_at timestamptz, p_priority int)
 returns timestamptz
-language sql
+language plpgsql -- cannot be inlined either way, and starts faster than language sql
 immutable -- seconds do not depend on the time zone
 set search_path = ''
 as $$
-  select p_run_at - make_interval(secs => p_priority * 10)
+begin
+  return p_run_at - make_interval(secs => p_priority * 10);
+end
 $$;
 comment on function marketplace._claim_rank(timestamptz, int) is
   'The order of the queue: when a job is due, with a head start of ten seconds a point of priority.';
@@ -67,15 +72,20 @@ grant execute on function marketplace._claim_rank(timestamptz, int) to service_r
 -- exactly one job per (event, rule); replays stand beside it
 create unique index sync_jobs_event_id_rule_id_key on marketplace.sync_jobs (event_id, rule_id) where replay_of is null;
 -- and one per (rule, time of its schedule)
-create unique index sync_jobs_rule_id_scheduled_at_key on marketplace.sync_jobs (rule_id, scheduled_at) where replay_of is null;
-create unique index sync_jobs_open_replay_key on marketplace.sync_jobs (replay_of) where status in ('pending', 'running');
-create index sync_jobs_replay_of_idx on marketplace.sync_jobs (replay_of);
-create index sync_jobs_due_idx on marketplace.sync_jobs (workflow_id, marketplace._claim_rank(run_at, priority), position)
+create unique index sync_jobs_rule_id_scheduled_at_key on marketplace.sync_jobs (rule_id, scheduled_at)
+  where replay_of is null and scheduled_at is not null;
+create unique index sync_jobs_open_replay_key on marketplace.sync_jobs (replay_of)
+  where status in ('pending', 'running') and replay_of is not null;
+create index sync_jobs_replay_of_idx on marketplace.sync_jobs (replay_of) where replay_of is not null;
+-- run_at is in it so that what is not due yet is passed by without a look at the table
+create index sync_jobs_due_idx
+  on marketplace.sync_jobs (workflow_id, is_parked, marketplace._claim_rank(run_at, priority), position, run_at)
   where status = 'pending';
+create index sync_jobs_parked_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
+  where status = 'pending' and is_parked;
 create index sync_jobs_key_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
   where status in ('pending', 'running') and concurrency_key is not null;
-create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id) where status = 'running';
-create index sync_jobs_lease_idx on marketplace.sync_jobs (lease_expires_at) where status = 'running';
+create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id, lease_expires_at) where status = 'running';
 create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead';
 create index sync_jobs_finished_idx on marketplace.sync_jobs (finished_at) where finished_at is not null;
 create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at desc);
@@ -295,7 +305,7 @@ create policy "members read their executions" on marketplace.execution_logs
 -- a member sees a job, but never the hash of its token, nor its position: that counts everybody's jobs
 grant select (
   id, organization_id, rule_id, workflow_id, event_id, event_created_at, scheduled_at, correlation_id, status, priority, run_at,
-  concurrency_key, absorbed_count, replay_of, replayed_at,
+  concurrency_key, is_parked, absorbed_count, replay_of, replayed_at,
   attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
   result, created_at
 ) on marketplace.sync_jobs to authenticated;

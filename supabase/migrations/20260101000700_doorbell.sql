@@ -109,58 +109,111 @@ $$;
 comment on function marketplace.mark_polling(int) is
   'The dispatcher says that it looks for work by itself for so many milliseconds (at most 10 s; 0 = no longer): no ring needed meanwhile.';
 
-create function marketplace.has_due_work()
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-  select exists (select from marketplace.webhook_events as e where not e.processed)
-    or exists (
-      select
-      from marketplace.workflows as w
-      join marketplace.sync_jobs as j on j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
-      where w.is_active and w.paused_at is null and (w.breaker_until is null or w.breaker_until <= now())
-    )
-    or exists (select from marketplace.sync_jobs as j where j.status = 'running' and j.lease_expires_at <= now())
-$$;
-comment on function marketplace.has_due_work() is 'Whether events wait for routing, jobs for dispatch, or leases for their end.';
-
-create function marketplace.next_due_at()
+create function marketplace._oldest_due_at(p_workflow_id uuid)
 returns timestamptz
 language sql
 stable
 set search_path = ''
 as $$
-  select min(soon.at)
-  from (
-    -- a retry, or a job planned for later
-    select greatest(j.run_at, w.breaker_until)
-    from marketplace.workflows as w
-    cross join lateral (
-      select p.run_at
-      from marketplace.sync_jobs as p
-      where p.workflow_id = w.id and p.status = 'pending' and marketplace._claim_rank(p.run_at, p.priority) > now()
-      order by marketplace._claim_rank(p.run_at, p.priority), p.position
-      limit 1
-    ) as j
-    where w.is_active and w.paused_at is null
-    union all
-    -- the next token of a rate, or a circuit's next probe, for whom jobs wait
-    select greatest(
-      w.rate_refilled_at + make_interval(secs => (greatest(0, 1 - w.rate_tokens) / w.rate_per_second)::float8),
-      w.breaker_until
+  -- the head of its queue, and of the jobs that wait behind many of their key
+  select min(head.run_at)
+  from (values (false), (true)) as side (is_parked)
+  cross join lateral (
+    select j.run_at
+    from marketplace.sync_jobs as j
+    where j.workflow_id = p_workflow_id and j.status = 'pending' and j.is_parked = side.is_parked
+      -- a rank is at most 10,000 s later than run_at
+      and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+    order by marketplace._claim_rank(j.run_at, j.priority), j.position
+    limit 1
+  ) as head
+$$;
+comment on function marketplace._oldest_due_at(uuid) is
+  'Since when the job at the head of a workflow''s queue is due; null when none is.';
+
+create function marketplace.has_due_work()
+returns boolean
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- asked often: a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  return exists (select from marketplace.webhook_events as e where not e.processed)
+    or exists (
+      select
+      from marketplace.workflows as w
+      join marketplace.sync_jobs as j
+        on j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
+        and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+      where w.is_active and w.paused_at is null and (w.breaker_until is null or w.breaker_until <= now())
     )
-    from marketplace.workflows as w
-    where w.is_active and w.paused_at is null and (w.rate_per_second is not null or w.breaker_until is not null)
-      and exists (
-        select from marketplace.sync_jobs as j where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
+    or exists (
+      select
+      from marketplace.workflows as w
+      join marketplace.sync_jobs as j on j.workflow_id = w.id and j.status = 'running' and j.lease_expires_at <= now()
+    );
+end
+$$;
+comment on function marketplace.has_due_work() is 'Whether events wait for routing, jobs for dispatch, or leases for their end.';
+
+create function marketplace.next_due_at()
+returns timestamptz
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+begin
+  return (
+    select min(soon.at)
+    from (
+      -- a retry, or a job planned for later
+      select greatest(j.run_at, w.breaker_until)
+      from marketplace.workflows as w
+      cross join lateral (
+        select p.run_at
+        from marketplace.sync_jobs as p
+        where p.workflow_id = w.id and p.status = 'pending' and not p.is_parked
+          and marketplace._claim_rank(p.run_at, p.priority) > now()
+        order by marketplace._claim_rank(p.run_at, p.priority), p.position
+        limit 1
+      ) as j
+      where w.is_active and w.paused_at is null
+      union all
+      -- the next token of a rate, or a circuit's next probe, for whom jobs wait
+      select greatest(
+        w.rate_refilled_at + make_interval(secs => (greatest(0, 1 - w.rate_tokens) / w.rate_per_second)::float8),
+        w.breaker_until
       )
-    union all
-    -- the end of a lease
-    select min(j.lease_expires_at) from marketplace.sync_jobs as j where j.status = 'running'
-  ) as soon (at)
-  where soon.at > now() and soon.at < 'infinity'
+      from marketplace.workflows as w
+      where w.is_active and w.paused_at is null and (w.rate_per_second is not null or w.breaker_until is not null)
+        and exists (
+          select from marketplace.sync_jobs as j
+          where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
+            and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+        )
+      union all
+      -- the end of a lease
+      select held.lease_expires_at
+      from marketplace.workflows as w
+      cross join lateral (
+        select j.lease_expires_at
+        from marketplace.sync_jobs as j
+        where j.workflow_id = w.id and j.status = 'running'
+        order by j.lease_expires_at
+        limit 1
+      ) as held
+    ) as soon (at)
+    where soon.at > now() and soon.at < 'infinity'
+  );
+end
 $$;
 comment on function marketplace.next_due_at() is
   'When the dispatcher has something to do next that nobody rings for: a retry, a token of a rate, a probe, the end of a lease. Null: nothing is planned.';
@@ -209,6 +262,7 @@ grant execute on function
   marketplace._take_turn_to_ring(),
   marketplace.ring_if_due(),
   marketplace.mark_polling(int),
+  marketplace._oldest_due_at(uuid),
   marketplace.has_due_work(),
   marketplace.next_due_at(),
   marketplace.sweep(),

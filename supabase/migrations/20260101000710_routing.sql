@@ -26,6 +26,22 @@ $$;
 comment on function marketplace._reaches_into(text, text) is
   'Whether a glob could match a member, at any depth, of a collection (a path that ends in "/"), whose members are not known yet.';
 
+create function marketplace._filter_holds(p_filter jsonpath, p_payload jsonb)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null; of times with and
+  -- without a zone only the _tz form compares any two: the other raises, and would stop all routing
+  select exists (
+    select from jsonb_path_query_tz(p_payload, p_filter, '{}', true) as found
+    where found not in ('false', 'null')
+  )
+$$;
+comment on function marketplace._filter_holds(jsonpath, jsonb) is
+  'Whether a rule''s filter, a predicate or a path that must exist, holds for a payload.';
+
 create function marketplace._rule_matches(
   p_rule marketplace.sync_rules,
   p_event_type text,
@@ -35,33 +51,88 @@ create function marketplace._rule_matches(
 returns boolean
 language sql
 stable
-set search_path = ''
-as $$
-  select
-    (
-      cardinality(p_rule.event_types) = 0 and p_rule.schedule is null
-      or p_event_type = any (p_rule.event_types)
-      or exists (
-        select from unnest(p_rule.event_types) as t
-        where right(t, 1) = '*' and starts_with(p_event_type, left(t, -1))
-      )
-    )
-    and case
-      when right(p_resource_path, 1) = '/' then marketplace._reaches_into(p_rule.source_pattern, p_resource_path)
-      else p_resource_path ~ p_rule.pattern_regex
-    end
-    and (
-      p_rule.filter is null
-      -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null; of times with and
-      -- without a zone only the _tz form compares any two: the other raises, and would stop all routing
-      or exists (
-        select from jsonb_path_query_tz(p_payload, p_rule.filter, '{}', true) as found
-        where found not in ('false', 'null')
-      )
-    )
-$$;
+-- bound here and now instead of by a search_path of its own: only so is it inlined, every event calls it
+return (
+    cardinality((p_rule).event_types) = 0 and (p_rule).schedule is null
+    or p_event_type like any ((p_rule).event_type_patterns)
+  )
+  and case
+    when right(p_resource_path, 1) = '/' then marketplace._reaches_into((p_rule).source_pattern, p_resource_path)
+    else p_resource_path ~ (p_rule).pattern_regex
+  end
+  and ((p_rule).filter is null or marketplace._filter_holds((p_rule).filter, p_payload));
 comment on function marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb) is
   'Whether a rule applies to an event of its source: event type, path (or a collection that can hold such a path), filter.';
+
+create function marketplace._rule_shapes(p_integration_id uuid)
+returns int[]
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+as $$
+declare
+  v_shape int := -1;
+  v_shapes int[] := '{}';
+begin
+  loop
+    select r.pattern_shape into v_shape
+    from marketplace.sync_rules as r
+    where r.is_active and r.source_integration_id = p_integration_id and r.pattern_shape > v_shape
+    order by r.pattern_shape
+    limit 1;
+    exit when not found;
+    v_shapes := v_shapes || v_shape;
+  end loop;
+  return v_shapes;
+end
+$$;
+comment on function marketplace._rule_shapes(uuid) is
+  'The shapes that the patterns of an integration''s active rules have: a few, however many rules there are.';
+
+create function marketplace._matching_rules(
+  p_integration_id uuid,
+  p_event_type text,
+  p_resource_path text,
+  p_payload jsonb,
+  p_shapes int[]
+)
+returns setof marketplace.sync_rules
+language sql
+stable
+rows 2
+-- no search_path of its own: only so can it be inlined into its callers, which pin theirs
+as $$
+  select r.*
+  from unnest(p_shapes) as shape
+  join marketplace.sync_rules as r
+    on r.is_active
+    and r.source_integration_id = p_integration_id
+    and r.pattern_shape = shape
+    and r.pattern_key collate "C" = left(p_resource_path, shape / 1000) || '*' || right(p_resource_path, shape % 1000)
+    and r.event_type_key collate "C" in ('', p_event_type)
+  where right(p_resource_path, 1) <> '/'
+    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
+  union all
+  -- a collection: its members begin like it does, and patterns may reach deeper into it
+  select r.*
+  from unnest(p_shapes) as shape
+  join marketplace.sync_rules as r
+    on r.is_active
+    and r.source_integration_id = p_integration_id
+    and r.pattern_shape = shape
+    -- '+' follows '*', and '0' follows '/'
+    and r.pattern_key collate "C" >= case when shape / 1000 <= length(p_resource_path)
+      then left(p_resource_path, shape / 1000) || '*' else p_resource_path end
+    and r.pattern_key collate "C" < case when shape / 1000 <= length(p_resource_path)
+      then left(p_resource_path, shape / 1000) || '+' else left(p_resource_path, -1) || '0' end
+    and r.event_type_key collate "C" in ('', p_event_type)
+  where right(p_resource_path, 1) = '/'
+    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
+$$;
+comment on function marketplace._matching_rules(uuid, text, text, jsonb, int[]) is
+  'The active rules that apply to an event, found by index on what their patterns begin and end with; the shapes are those of _rule_shapes.';
 
 create function marketplace._matching_rules(
   p_integration_id uuid,
@@ -73,27 +144,14 @@ returns setof marketplace.sync_rules
 language sql
 stable
 rows 2
--- no search_path of its own: only so can it be inlined into its callers, which pin theirs
+set search_path = ''
 as $$
   select r.*
-  from marketplace.sync_rules as r
-  where r.is_active
-    and r.source_integration_id = p_integration_id
-    and r.pattern_key collate "C" = any (marketplace._path_keys(p_resource_path))
-    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
-  union all
-  -- patterns that reach deeper into a collection
-  select r.*
-  from marketplace.sync_rules as r
-  where right(p_resource_path, 1) = '/'
-    and r.is_active
-    and r.source_integration_id = p_integration_id
-    and r.pattern_key collate "C" > p_resource_path
-    and r.pattern_key collate "C" < left(p_resource_path, -1) || '0' -- '0' follows '/'
-    and marketplace._rule_matches(r, p_event_type, p_resource_path, p_payload)
+  from marketplace._matching_rules(
+    p_integration_id, p_event_type, p_resource_path, p_payload, marketplace._rule_shapes(p_integration_id)
+  ) as r
 $$;
-comment on function marketplace._matching_rules(uuid, text, text, jsonb) is
-  'The active rules that apply to an event, found by index on what their pattern starts with.';
+comment on function marketplace._matching_rules(uuid, text, text, jsonb) is 'The active rules that apply to an event.';
 
 create function marketplace._render_key(
   p_template text,
@@ -139,7 +197,15 @@ volatile
 rows 1
 set search_path = ''
 set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan -- a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
+declare
+  v_event_ids uuid[];
+  v_created_ats timestamptz[];
+  v_job_counts int[];
+  v_absorbed_bys uuid[];
 begin
   -- One router at a time: jobs of one key must be made in the order of their events.
   if not pg_try_advisory_xact_lock(hashtext('marketplace.route_events')) then
@@ -147,42 +213,50 @@ begin
     return;
   end if;
 
-  return query
   with
-  batch as (
-    select e as event
+  batch as materialized (
+    select e.id, e.created_at, e.correlation_id, e.integration_id, e.event_type, e.resource_path, e.payload
     from marketplace.webhook_events as e
     where not e.processed
     order by e.created_at, e.id
     limit p_limit
-    for update
   ),
-  matched as (
+  source as materialized (
+    select i.id, i.slug, marketplace._rule_shapes(i.id) as shapes
+    from marketplace.integrations as i
+    where i.id in (select b.integration_id from batch as b)
+  ),
+  matched as materialized (
     select
-      (b.event).id as event_id, (b.event).created_at as event_created_at, (b.event).correlation_id,
+      b.id as event_id, b.created_at as event_created_at, b.correlation_id,
       r.id as rule_id, r.organization_id, r.workflow_id, r.priority, r.absorbs,
       coalesce(r.max_attempts, w.max_attempts) as max_attempts,
       case when r.paused_at is null then now() else 'infinity' end as run_at,
-      case when r.concurrency_key is not null then marketplace._render_key(r.concurrency_key, b.event, i.slug) end as concurrency_key
+      case when r.concurrency_key is not null then (
+        select marketplace._render_key(r.concurrency_key, e, s.slug)
+        from marketplace.webhook_events as e
+        where e.id = b.id and e.created_at = b.created_at
+      ) end as concurrency_key
     from batch as b
-    cross join lateral marketplace._matching_rules(
-      (b.event).integration_id, (b.event).event_type, (b.event).resource_path, (b.event).payload
-    ) as r
+    join source as s on s.id = b.integration_id
+    cross join lateral marketplace._matching_rules(s.id, b.event_type, b.resource_path, b.payload, s.shapes) as r
     join marketplace.workflows as w on w.id = r.workflow_id
-    join marketplace.integrations as i on i.id = r.source_integration_id
   ),
   -- of the events that a rule absorbs, the latest of each key stands for all
-  led as (
+  led as materialized (
+    select m.*, m.event_id as leader_id, 1 as size
+    from matched as m
+    where not m.absorbs
+    union all
     select
       m.*,
-      case when m.absorbs then
-        last_value(m.event_id) over (
-          partition by m.rule_id, m.concurrency_key, m.absorbs order by m.event_created_at, m.event_id
-          rows between unbounded preceding and unbounded following
-        )
-      else m.event_id end as leader_id,
-      count(*) over (partition by m.rule_id, m.concurrency_key, m.absorbs) as size
+      last_value(m.event_id) over (
+        partition by m.rule_id, m.concurrency_key order by m.event_created_at, m.event_id
+        rows between unbounded preceding and unbounded following
+      ),
+      count(*) over (partition by m.rule_id, m.concurrency_key)
     from matched as m
+    where m.absorbs
   ),
   -- a job that still waits for its first attempt takes them in
   absorbing as (
@@ -208,10 +282,10 @@ begin
     )
     select
       l.organization_id, l.rule_id, l.workflow_id, l.event_id, l.event_created_at, l.correlation_id, l.priority, l.run_at,
-      l.max_attempts, l.concurrency_key, case when l.absorbs then l.size - 1 else 0 end
+      l.max_attempts, l.concurrency_key, l.size - 1
     from led as l
     where l.event_id = l.leader_id
-      and not exists (select from absorbing as a where a.rule_id = l.rule_id and a.leader_id = l.leader_id)
+      and not (l.absorbs and exists (select from absorbing as a where a.rule_id = l.rule_id and a.leader_id = l.leader_id))
     order by l.event_created_at, l.event_id
     on conflict (event_id, rule_id) where replay_of is null do nothing
     returning id, event_id, rule_id
@@ -225,16 +299,22 @@ begin
     where l.absorbs and (a.id is not null or l.event_id <> l.leader_id)
     order by l.event_id
   ),
-  marked as (
-    update marketplace.webhook_events as e
-    set processed = true, processed_at = clock_timestamp(),
-      job_count = (select count(*) from made as m where m.event_id = e.id),
-      absorbed_by = (select a.job_id from absorbed as a where a.event_id = e.id)
-    from batch as b
-    where e.id = (b.event).id and e.created_at = (b.event).created_at
-    returning e.id
+  per_event as (
+    select m.event_id, count(*)::int as job_count from made as m group by m.event_id
   )
-  select (select count(*) from marked)::int, (select count(*) from made)::int;
+  select array_agg(b.id), array_agg(b.created_at), array_agg(coalesce(p.job_count, 0)), array_agg(a.job_id)
+  into v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys
+  from batch as b
+  left join per_event as p on p.event_id = b.id
+  left join absorbed as a on a.event_id = b.id;
+
+  update marketplace.webhook_events as e
+  set processed = true, processed_at = clock_timestamp(), job_count = b.job_count, absorbed_by = b.absorbed_by
+  from unnest(v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys) as b (id, created_at, job_count, absorbed_by)
+  where e.id = b.id and e.created_at = b.created_at;
+
+  return query
+  select coalesce(cardinality(v_event_ids), 0), coalesce((select sum(n) from unnest(v_job_counts) as n), 0)::int;
 end
 $$;
 comment on function marketplace.route_events(int) is
@@ -243,7 +323,10 @@ comment on function marketplace.route_events(int) is
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace._reaches_into(text, text),
+  marketplace._filter_holds(jsonpath, jsonb),
   marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb),
+  marketplace._rule_shapes(uuid),
+  marketplace._matching_rules(uuid, text, text, jsonb, int[]),
   marketplace._matching_rules(uuid, text, text, jsonb),
   marketplace._render_key(text, marketplace.webhook_events, text),
   marketplace.route_events(int)

@@ -1,14 +1,22 @@
 -- Claiming: due jobs are leased to a dispatcher, within what their workflow allows.
 
+-- Plans are made once and kept, and look at a few rows by index: one made while there was little must do
+-- when there is much, and making it takes longer than claiming a job.
+
 create function marketplace._lock_claimable_workflows(p_except text[])
 returns uuid[]
-language sql
+language plpgsql
 volatile
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
-  with
+declare
+  v_ids uuid[];
+begin
   -- One dispatcher at a time claims for a workflow, so that its limits hold; others pass it by.
-  locked as (
+  select array_agg(locked.id) into v_ids
+  from (
     select w.id
     from marketplace.workflows as w
     where w.is_active and w.paused_at is null
@@ -16,14 +24,14 @@ as $$
       and w.slug <> all (p_except)
       and exists (
         select from marketplace.sync_jobs as j
-        where j.workflow_id = w.id and j.status = 'pending'
+        where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
           and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
       )
     order by w.id
     for no key update skip locked
-  ),
+  ) as locked;
   -- An open circuit whose time is over lets one probe through; the bucket fills with time.
-  refreshed as (
+  if v_ids is not null then
     update marketplace.workflows as w
     set breaker_state = case when w.breaker_state = 'open' then 'half_open' else w.breaker_state end,
       rate_tokens = case when w.rate_per_second is null then w.rate_tokens else least(
@@ -31,13 +39,121 @@ as $$
         w.rate_tokens + w.rate_per_second * greatest(0, extract(epoch from clock_timestamp() - w.rate_refilled_at))
       ) end,
       rate_refilled_at = clock_timestamp()
-    from locked as l
-    where w.id = l.id and (w.breaker_state = 'open' or w.rate_per_second is not null)
-  )
-  select coalesce(array_agg(l.id), '{}') from locked as l
+    where w.id = any (v_ids) and (w.breaker_state = 'open' or w.rate_per_second is not null);
+  end if;
+  return v_ids;
+end
 $$;
 comment on function marketplace._lock_claimable_workflows(text[]) is
-  'Locks, until the end of the transaction, the workflows that have due jobs and may start some, but for those of the given slugs; returns their ids.';
+  'Locks, until the end of the transaction, the workflows that have due jobs and may start some, but for those of the given slugs; returns their ids, null for none.';
+
+create function marketplace._park_jobs(p_workflow_ids uuid[])
+returns boolean
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  v_job_ids uuid[];
+begin
+  select array_agg(head.id) into v_job_ids
+  from marketplace.workflows as w
+  cross join lateral (
+    select array_agg(h.id) as ids
+    from (
+      select j.id
+      from marketplace.sync_jobs as j
+      where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
+        and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+      order by marketplace._claim_rank(j.run_at, j.priority), j.position
+      limit 500
+    ) as h
+    having count(*) = 500
+  ) as crowd
+  cross join unnest(crowd.ids) as head (id)
+  where w.id = any (p_workflow_ids)
+    and (w.rate_per_second is null or w.rate_tokens >= 1)
+    and case w.breaker_state when 'half_open' then 1 else w.max_concurrency end > (
+      select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
+    );
+  if v_job_ids is null then
+    return false;
+  end if;
+
+  with
+  waiting as materialized (
+    select j.id, j.workflow_id, j.concurrency_key
+    from unnest(v_job_ids) as head (id)
+    join marketplace.sync_jobs as j on j.id = head.id
+    join marketplace.workflows as w on w.id = j.workflow_id
+    where j.concurrency_key is not null and (
+      select count(*)
+      from (
+        select from marketplace.sync_jobs as earlier
+        where earlier.workflow_id = w.id and earlier.concurrency_key = j.concurrency_key
+          and earlier.status in ('pending', 'running') and earlier.position < j.position
+        limit w.max_per_key
+      ) as ahead
+    ) >= w.max_per_key
+  ),
+  -- The first job of each key cannot end unseen before we commit, and free those behind it; one that is just
+  -- ending is left alone.
+  first as materialized (
+    select k.workflow_id, k.concurrency_key
+    from (select distinct w.workflow_id, w.concurrency_key from waiting as w) as k
+    cross join lateral (
+      select j.id
+      from marketplace.sync_jobs as j
+      where j.workflow_id = k.workflow_id and j.concurrency_key = k.concurrency_key and j.status in ('pending', 'running')
+      order by j.position
+      limit 1
+      for share skip locked
+    ) as held
+  )
+  update marketplace.sync_jobs as j
+  set is_parked = true
+  from waiting as w
+  join first as f on f.workflow_id = w.workflow_id and f.concurrency_key = w.concurrency_key
+  where j.id = w.id and j.status = 'pending';
+  return found;
+end
+$$;
+comment on function marketplace._park_jobs(uuid[]) is
+  'Where the first 500 due jobs of a workflow that could start some wait for others of their key, sets them aside so that those behind them come into view. Whether it did.';
+
+create function marketplace._unpark_jobs()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  update marketplace.sync_jobs as j
+  set is_parked = false
+  where j.id in (
+    select p.id
+    from marketplace.sync_jobs as p
+    where p.workflow_id = old.workflow_id and p.concurrency_key = old.concurrency_key and p.status = 'pending' and p.is_parked
+    order by p.position
+    limit (select w.max_per_key from marketplace.workflows as w where w.id = old.workflow_id)
+  );
+  return null;
+end
+$$;
+comment on function marketplace._unpark_jobs() is 'The end of a job of a key brings the next ones of its key back into view.';
+create trigger sync_jobs_unpark after update of status on marketplace.sync_jobs
+  for each row
+  when (old.concurrency_key is not null and old.status in ('pending', 'running') and new.status not in ('pending', 'running'))
+  execute function marketplace._unpark_jobs();
+create trigger sync_jobs_unpark_deleted after delete on marketplace.sync_jobs
+  for each row
+  when (old.concurrency_key is not null and old.status in ('pending', 'running'))
+  execute function marketplace._unpark_jobs();
 
 create function marketplace.claim_jobs(p_limit int default 50, p_except text[] default '{}')
 returns table (
@@ -62,113 +178,148 @@ volatile
 security definer -- hands out signing secrets from Vault; executable by the service role only
 set search_path = ''
 set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   -- A statement of its own: the next one must see what the former holder of these locks committed.
   v_workflow_ids uuid[] := marketplace._lock_claimable_workflows(p_except);
+  v_claimed int;
+  v_wanted int := p_limit;
 begin
-  return query
-  with
-  due as (
-    select d.id as job_id, w.id as workflow_id, w.lease
-    -- at random: one with a long queue must not always come before the others
-    from (select f.* from marketplace.workflows as f where f.id = any (v_workflow_ids) order by random()) as w
-    cross join lateral (
-      select j.id
-      from marketplace.sync_jobs as j
-      where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
-        -- in order per key: nobody overtakes an earlier job of the key that is not finished
-        and (
-          j.concurrency_key is null
-          or (
-            select count(*)
-            from (
-              select from marketplace.sync_jobs as earlier
-              where earlier.workflow_id = w.id and earlier.concurrency_key = j.concurrency_key
-                and earlier.status in ('pending', 'running') and earlier.position < j.position
-              limit w.max_per_key
-            ) as ahead
-          ) < w.max_per_key
-        )
-      order by marketplace._claim_rank(j.run_at, j.priority), j.position
-      limit greatest(0, least(
-        case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
-          select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
-        ),
-        case when w.rate_per_second is null then p_limit else floor(w.rate_tokens) end
-      ))
-      for update skip locked
-    ) as d
-    limit p_limit
-  ),
-  leased as (
-    select
-      due.job_id, due.workflow_id, due.lease,
-      gen_random_uuid() as lease_id,
-      -- 244 random bits
-      'mpj_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex') as token
-    from due
-  ),
-  claimed as (
-    update marketplace.sync_jobs as j
-    set status = 'running',
-      attempt_count = j.attempt_count + 1,
-      lease_id = l.lease_id,
-      claimed_at = now(),
-      lease_expires_at = now() + l.lease,
-      token_hash = sha256(convert_to(l.token, 'UTF8')),
-      dispatched_at = null
-    from leased as l
-    where j.id = l.job_id
-    returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.max_attempts,
-      j.lease_expires_at, j.correlation_id, j.rule_id, j.event_id, j.event_created_at, j.replay_of, l.token
-  ),
-  begun as (
-    insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
-    select c.lease_id, c.claimed_at, c.organization_id, c.id, c.attempt_count
-    from claimed as c
-  ),
-  spent as (
-    update marketplace.workflows as w
-    set rate_tokens = greatest(0, w.rate_tokens - n.count)
-    from (select c.workflow_id, count(*) as count from claimed as c group by c.workflow_id) as n
-    where w.id = n.workflow_id and w.rate_per_second is not null
-  )
-  select
-    c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, c.token,
-    w.slug, w.kind, w.endpoint, w.timeout_ms, c.correlation_id,
-    -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
-    jsonb_build_object(
-      'job', jsonb_strip_nulls(jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id, 'replay_of', c.replay_of)),
-      'workflow', w.slug,
-      'rule', jsonb_build_object('id', r.id, 'name', r.name, 'config', r.config),
-      'event', case when e.id is not null then
-        jsonb_build_object(
-          'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', source.slug,
-          'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
-        ) || case when w.sends_payload then jsonb_build_object('payload', e.payload) else '{}' end
-      end,
-      'source', jsonb_build_object('integration', source.slug, 'provider', source.provider),
-      'destination', case when destination.id is not null then
-        jsonb_build_object('integration', destination.slug, 'provider', destination.provider)
-      end,
-      'notify', case when notified.id is not null then
-        jsonb_build_object(
-          'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
-          'channel', coalesce(r.notify_channel, notified.config ->> 'channel')
-        )
-      end
+  if v_workflow_ids is null then
+    return;
+  end if;
+  for v_look in 1..20 loop
+    return query
+    with
+    due as materialized (
+      select d.id as job_id, w.id as workflow_id, w.lease
+      -- at random: one with a long queue must not always come before the others
+      from (select f.* from marketplace.workflows as f where f.id = any (v_workflow_ids) order by random()) as w
+      cross join lateral (
+        select j.id
+        from (
+          select h.id, marketplace._claim_rank(h.run_at, h.priority) as rank, h.position
+          from (
+            select c.id, c.run_at, c.priority, c.position, c.concurrency_key
+            from marketplace.sync_jobs as c
+            where c.workflow_id = w.id and c.status = 'pending' and not c.is_parked
+              -- a rank is at most 10,000 s later than run_at
+              and marketplace._claim_rank(c.run_at, c.priority) <= now() + interval '1 day' and c.run_at <= now()
+            order by marketplace._claim_rank(c.run_at, c.priority), c.position
+            limit v_wanted + 500
+          ) as h
+          -- in order per key: nobody overtakes an earlier job of the key that is not finished
+          where h.concurrency_key is null
+            or (
+              select count(*)
+              from (
+                select from marketplace.sync_jobs as earlier
+                where earlier.workflow_id = w.id and earlier.concurrency_key = h.concurrency_key
+                  and earlier.status in ('pending', 'running') and earlier.position < h.position
+                limit w.max_per_key
+              ) as ahead
+            ) < w.max_per_key
+        ) as next
+        join marketplace.sync_jobs as j on j.id = next.id and j.status = 'pending'
+        limit greatest(0, least(
+          case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
+            select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
+          ),
+          case when w.rate_per_second is null then v_wanted else floor(w.rate_tokens) end
+        ))
+        for update of j skip locked
+      ) as d
+      limit v_wanted
     ),
-    w.allows_private_network,
-    case when w.signing_vault_id is not null then marketplace._vault_read(w.signing_vault_id) end,
-    case when w.token_vault_id is not null then marketplace._vault_read(w.token_vault_id) end
-  from claimed as c
-  join marketplace.workflows as w on w.id = c.workflow_id
-  join marketplace.sync_rules as r on r.id = c.rule_id
-  join marketplace.integrations as source on source.id = r.source_integration_id
-  left join marketplace.integrations as destination on destination.id = r.destination_integration_id
-  left join marketplace.integrations as notified on notified.id = r.notify_integration_id
-  left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
+    leased as materialized (
+      select
+        due.job_id, due.workflow_id, due.lease,
+        marketplace.uuid_v7() as lease_id,
+        -- 244 random bits
+        'mpj_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex') as token
+      from due
+    ),
+    claimed as (
+      update marketplace.sync_jobs as j
+      set status = 'running',
+        attempt_count = j.attempt_count + 1,
+        lease_id = l.lease_id,
+        claimed_at = now(),
+        lease_expires_at = now() + l.lease,
+        token_hash = sha256(convert_to(l.token, 'UTF8')),
+        dispatched_at = null
+      from leased as l
+      where j.id = l.job_id
+      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.max_attempts,
+        j.lease_expires_at, j.correlation_id, j.rule_id, j.event_id, j.event_created_at, j.replay_of, l.token
+    ),
+    begun as (
+      insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
+      select c.lease_id, c.claimed_at, c.organization_id, c.id, c.attempt_count
+      from claimed as c
+    ),
+    spent as (
+      update marketplace.workflows as w
+      set rate_tokens = greatest(0, w.rate_tokens - n.count)
+      from (select c.workflow_id, count(*) as count from claimed as c group by c.workflow_id) as n
+      where w.id = n.workflow_id and w.rate_per_second is not null
+    )
+    select
+      c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, c.token,
+      told.slug, told.kind, told.endpoint, told.timeout_ms, c.correlation_id,
+      -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
+      told.body || jsonb_build_object(
+        'job', case when c.replay_of is null then jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id)
+          else jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id, 'replay_of', c.replay_of) end,
+        'event', case when e.id is not null then
+          jsonb_build_object(
+            'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', told.source_slug,
+            'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
+          ) || case when told.sends_payload then jsonb_build_object('payload', e.payload) else '{}' end
+        end
+      ),
+      told.allows_private_network,
+      told.signing_secret,
+      told.auth_token
+    from claimed as c
+    -- once for all jobs of a rule
+    cross join lateral (
+      select
+        w.slug, w.kind, w.endpoint, w.timeout_ms, w.allows_private_network, w.sends_payload, source.slug as source_slug,
+        case when w.signing_vault_id is not null then marketplace._vault_read(w.signing_vault_id) end as signing_secret,
+        case when w.token_vault_id is not null then marketplace._vault_read(w.token_vault_id) end as auth_token,
+        jsonb_build_object(
+          'workflow', w.slug,
+          'rule', jsonb_build_object('id', r.id, 'name', r.name, 'config', r.config),
+          'source', jsonb_build_object('integration', source.slug, 'provider', source.provider),
+          'destination', case when destination.id is not null then
+            jsonb_build_object('integration', destination.slug, 'provider', destination.provider)
+          end,
+          'notify', case when notified.id is not null then
+            jsonb_build_object(
+              'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
+              'channel', coalesce(r.notify_channel, notified.config ->> 'channel')
+            )
+          end
+        ) as body
+      from marketplace.workflows as w
+      join marketplace.sync_rules as r on r.id = c.rule_id
+      join marketplace.integrations as source on source.id = r.source_integration_id
+      left join marketplace.integrations as destination on destination.id = r.destination_integration_id
+      left join marketplace.integrations as notified on notified.id = r.notify_integration_id
+      where w.id = c.workflow_id
+      offset 0 -- a statement of its own for the planner, which remembers its result by rule
+    ) as told
+    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
+
+    get diagnostics v_claimed = row_count;
+    v_wanted := v_wanted - v_claimed;
+    exit when v_wanted <= 0 or not marketplace._park_jobs(v_workflow_ids);
+  end loop;
 end
 $$;
 comment on function marketplace.claim_jobs(int, text[]) is
@@ -213,6 +364,8 @@ comment on function marketplace.set_workflow_secret(text, text, text) is
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace._lock_claimable_workflows(text[]),
+  marketplace._park_jobs(uuid[]),
+  marketplace._unpark_jobs(),
   marketplace.claim_jobs(int, text[]),
   marketplace.set_workflow_secret(text, text, text)
 to service_role;

@@ -35,11 +35,21 @@ comment on function marketplace._emit_event(uuid, text, text, uuid, jsonb) is
 
 create function marketplace._emit_job_events(p_event_type text, p_job_ids uuid[])
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
-  select marketplace._emit_event(
+begin
+  -- nobody listens, as a rule: then nothing is put together
+  if not exists (
+    select
+    from marketplace.integrations as own
+    join marketplace.sync_rules as subscribed on subscribed.source_integration_id = own.id and subscribed.is_active
+    where own.provider = 'marketplace'
+  ) then
+    return;
+  end if;
+  perform marketplace._emit_event(
     j.organization_id, p_event_type, 'jobs/' || j.id, j.correlation_id,
     jsonb_build_object(
       'job_id', j.id, 'status', j.status, 'attempts', j.attempt_count, 'error_code', j.error_code, 'error', j.error_message,
@@ -59,7 +69,6 @@ as $$
   join marketplace.workflows as w on w.id = j.workflow_id
   join marketplace.integrations as i on i.id = r.source_integration_id
   where j.id = any (p_job_ids)
-    -- nobody listens, as a rule: then nothing is put together
     and j.organization_id in (
       select own.organization_id
       from marketplace.integrations as own
@@ -67,7 +76,8 @@ as $$
       where own.provider = 'marketplace'
     )
     -- a notification that fails must not notify
-    and i.provider <> 'marketplace'
+    and i.provider <> 'marketplace';
+end
 $$;
 comment on function marketplace._emit_job_events(text, uuid[]) is
   'Emits an event about each job, with its artifacts; nothing for jobs that are notifications themselves.';
@@ -249,7 +259,7 @@ begin
     -- a notification that fails must not notify
     where not exists (select from marketplace.notification_endpoints as n where n.workflow_id = t.id)
   loop
-    if v_turned.old_state <> 'open' and v_turned.new_state = 'open'
+    if v_turned.old_state = 'closed' and v_turned.new_state = 'open'
       or v_turned.old_state <> 'closed' and v_turned.new_state = 'closed'
       or v_turned.was_active and not v_turned.is_active then
       perform marketplace._emit_event(
@@ -266,88 +276,127 @@ $$;
 comment on function marketplace._turn_breakers(jsonb) is
   'Counts dispatches that failed at the destination, opens, probes and closes the circuit of each workflow, and disables one that answers 410. Says so, but for notification endpoints.';
 
+create function marketplace._note_late_answers(p_results jsonb)
+returns int
+language sql
+volatile
+set search_path = ''
+as $$
+  with noted as (
+    update marketplace.sync_job_attempts as a
+    set dispatch_outcome = r.outcome, dispatch_status = r.status_code, dispatch_ms = r.duration_ms,
+      error_code = coalesce(a.error_code, r.error_code), error_message = coalesce(a.error_message, left(r.error, 2000)),
+      response = left(r.response, 2000)
+    from jsonb_to_recordset(p_results) as r (
+      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text
+    )
+    where a.id = r.lease_id and a.job_id = r.job_id
+    returning 1
+  )
+  select count(*)::int from noted
+$$;
+comment on function marketplace._note_late_answers(jsonb) is
+  'Notes answers to dispatches whose workflow had reported, and even finished, before they came in. Returns how many.';
+
 create function marketplace.record_dispatches(p_results jsonb)
 returns int
 language plpgsql
 volatile
 set search_path = ''
+set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan -- a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_recorded int;
+  v_is_turning boolean;
+  v_finished uuid[];
+  v_late jsonb;
+  v_failed jsonb;
 begin
-  -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
-  perform from marketplace.sync_jobs as j
-  where j.id in (select r.job_id from jsonb_to_recordset(p_results) as r (job_id uuid))
-  order by j.id
-  for no key update;
-
-  perform marketplace._turn_breakers(p_results);
-
   with
-  sent as (
-    select r.job_id, r.lease_id, r.outcome, r.status_code, r.duration_ms, r.error_code, r.error, r.response
+  -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
+  result as materialized (
+    select
+      j.id, r.lease_id, r.outcome, r.status_code, r.duration_ms, r.error_code, r.error, r.response, r.retryable, r.retry_after_ms,
+      case when j.status = 'running' and j.lease_id = r.lease_id then j.claimed_at end as held_since,
+      -- where the answer itself is the proof, 2xx completes
+      r.outcome = 'delivered' and w.completion = 'response' and j.status = 'running' and j.lease_id = r.lease_id as is_finishing,
+      -- unanswered: a workflow that reports may be running, so its lease decides; another one is asked again
+      r.outcome = 'failed' or r.outcome = 'unknown' and w.completion = 'response' as is_failing,
+      r.outcome <> 'delivered' or w.breaker_failures > 0 or w.breaker_state <> 'closed' as is_turning
     from jsonb_to_recordset(p_results) as r (
-      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric,
-      error_code text, error text, response text
+      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text,
+      retryable boolean, retry_after_ms bigint
     )
-    where r.outcome in ('delivered', 'unknown')
+    join marketplace.sync_jobs as j on j.id = r.job_id
+    join marketplace.workflows as w on w.id = j.workflow_id
+    order by j.id
+    for no key update of j
   ),
-  -- the workflow may have reported, and even finished, before its answer to us came in
   noted as (
     update marketplace.sync_job_attempts as a
-    set dispatch_outcome = s.outcome, dispatch_status = s.status_code, dispatch_ms = s.duration_ms,
-      error_code = coalesce(a.error_code, s.error_code), error_message = coalesce(a.error_message, left(s.error, 2000)),
-      response = left(s.response, 2000)
-    from sent as s
-    where a.id = s.lease_id and a.job_id = s.job_id
-    returning a.id
+    set dispatch_outcome = r.outcome, dispatch_status = r.status_code, dispatch_ms = r.duration_ms,
+      response = left(r.response, 2000),
+      error_code = case when not r.is_finishing then coalesce(a.error_code, r.error_code) end,
+      error_message = case when not r.is_finishing then coalesce(a.error_message, left(r.error, 2000)) end,
+      result = case when r.is_finishing then 'completed' else a.result end,
+      ended_at = case when r.is_finishing then clock_timestamp() else a.ended_at end
+    from result as r
+    where r.outcome in ('delivered', 'unknown') and a.id = r.lease_id and a.started_at = r.held_since
+    returning 1
   ),
-  started as (
+  moved as (
     update marketplace.sync_jobs as j
-    set dispatched_at = coalesce(j.dispatched_at, now())
-    from sent as s
-    where j.id = s.job_id and j.lease_id = s.lease_id and s.outcome = 'delivered'
+    set dispatched_at = coalesce(j.dispatched_at, now()),
+      status = case when r.is_finishing then 'completed' else j.status end,
+      finished_at = case when r.is_finishing then clock_timestamp() end,
+      result = case when r.is_finishing then jsonb_build_object('status_code', r.status_code) else j.result end,
+      lease_id = case when not r.is_finishing then j.lease_id end,
+      lease_expires_at = case when not r.is_finishing then j.lease_expires_at end,
+      claimed_at = case when not r.is_finishing then j.claimed_at end,
+      error_code = case when not r.is_finishing then j.error_code end,
+      error_message = case when not r.is_finishing then j.error_message end
+    from result as r
+    where j.id = r.id and r.held_since is not null and r.outcome = 'delivered'
+    returning j.id, r.is_finishing
   )
-  select count(*)::int into v_recorded from noted;
-
-  -- where the answer itself is the proof, 2xx completes
-  perform marketplace._finish_jobs((
-    select coalesce(jsonb_agg(r.value || jsonb_build_object('result', jsonb_build_object('status_code', r.value -> 'status_code'))), '[]')
-    from jsonb_array_elements(p_results) as r
-    join marketplace.sync_jobs as j on j.id = (r.value ->> 'job_id')::uuid
-    join marketplace.workflows as w on w.id = j.workflow_id
-    where r.value ->> 'outcome' = 'delivered' and w.completion = 'response'
-  ));
-
-  return v_recorded + (
-    select count(*)::int
-    from marketplace._release_jobs((
-      select coalesce(
-        jsonb_agg(
-          r.value || jsonb_build_object(
-            'result', 'failed',
-            'error_code', coalesce(r.value ->> 'error_code', 'dispatch_failed'),
-            'error_message', r.value ->> 'error',
-            'retryable', coalesce(
-              (r.value ->> 'retryable')::boolean,
-              -- a client error is final, but for those that say "not now" (404: n8n has not registered the webhook yet)
-              not coalesce(
-                (r.value ->> 'status_code')::int between 400 and 499
-                  and (r.value ->> 'status_code')::int not in (404, 408, 409, 425, 429),
-                false
-              )
-            )
-          )
-        ),
-        '[]'
+  select
+    (select count(*) from noted),
+    (select array_agg(m.id) from moved as m where m.is_finishing),
+    coalesce(bool_or(r.is_turning), false),
+    jsonb_agg(jsonb_build_object(
+      'job_id', r.id, 'lease_id', r.lease_id, 'outcome', r.outcome, 'status_code', r.status_code, 'duration_ms', r.duration_ms,
+      'error_code', r.error_code, 'error', r.error, 'response', r.response
+    )) filter (where r.outcome in ('delivered', 'unknown') and r.held_since is null),
+    jsonb_agg(jsonb_build_object(
+      'job_id', r.id, 'lease_id', r.lease_id, 'result', 'failed', 'outcome', r.outcome, 'status_code', r.status_code,
+      'duration_ms', r.duration_ms, 'error_code', coalesce(r.error_code, 'dispatch_failed'), 'error_message', r.error,
+      'response', r.response, 'retry_after_ms', r.retry_after_ms,
+      'retryable', coalesce(
+        r.retryable,
+        -- a client error is final, but for those that say "not now" (404: n8n has not registered the webhook yet)
+        not coalesce(r.status_code between 400 and 499 and r.status_code not in (404, 408, 409, 425, 429), false)
       )
-      from jsonb_array_elements(p_results) as r
-      join marketplace.sync_jobs as j on j.id = (r.value ->> 'job_id')::uuid
-      join marketplace.workflows as w on w.id = j.workflow_id
-      -- unanswered: a workflow that reports may be running, so its lease decides; another one is asked again
-      where r.value ->> 'outcome' = 'failed' or r.value ->> 'outcome' = 'unknown' and w.completion = 'response'
-    ))
-  );
+    )) filter (where r.is_failing)
+  into v_recorded, v_finished, v_is_turning, v_late, v_failed
+  from result as r;
+
+  if v_is_turning then
+    perform marketplace._turn_breakers(p_results);
+  end if;
+  if v_finished is not null then
+    perform marketplace._emit_job_events('sync.completed', v_finished);
+  end if;
+  if v_late is not null then
+    v_recorded := v_recorded + marketplace._note_late_answers(v_late);
+  end if;
+  if v_failed is not null then
+    v_recorded := v_recorded + (select count(*) from marketplace._release_jobs(v_failed));
+  end if;
+  return v_recorded;
 end
 $$;
 comment on function marketplace.record_dispatches(jsonb) is
@@ -361,11 +410,11 @@ set search_path = ''
 as $$
   with ended as (
     select j.id, j.lease_id
-    from marketplace.sync_jobs as j
-    where j.status = 'running' and j.lease_expires_at <= now()
+    from marketplace.workflows as w
+    join marketplace.sync_jobs as j on j.workflow_id = w.id and j.status = 'running' and j.lease_expires_at <= now()
     order by j.lease_expires_at
     limit p_limit
-    for update skip locked
+    for update of j skip locked
   )
   select count(*)::int
   from marketplace._release_jobs((
@@ -389,6 +438,7 @@ grant execute on function
   marketplace._release_jobs(jsonb),
   marketplace._finish_jobs(jsonb),
   marketplace._turn_breakers(jsonb),
+  marketplace._note_late_answers(jsonb),
   marketplace.record_dispatches(jsonb),
   marketplace.reap_leases(int)
 to service_role;

@@ -40,7 +40,7 @@ begin
       o.fresh_max_attempts, o.concurrency_key, o.id
     from original as o
     order by o.position
-    on conflict (replay_of) where status in ('pending', 'running') do nothing
+    on conflict (replay_of) where status in ('pending', 'running') and replay_of is not null do nothing
     returning id
   )
   select count(*)::int into v_replayed from made;

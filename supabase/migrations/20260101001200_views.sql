@@ -271,17 +271,11 @@ as $$
   waiting_job as (
     select from marketplace.sync_jobs as j where j.status = 'pending' limit 1000
   ),
-  -- the head of each workflow's queue
+  -- the head of each workflow's queue; of one that somebody paused nothing is expected
   oldest_job as (
-    select min(head.run_at) as run_at
+    select min(marketplace._oldest_due_at(w.id)) as run_at
     from marketplace.workflows as w
-    cross join lateral (
-      select j.run_at
-      from marketplace.sync_jobs as j
-      where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
-      order by marketplace._claim_rank(j.run_at, j.priority), j.position
-      limit 1
-    ) as head
+    where w.paused_at is null
   ),
   running_job as (
     select 1 from marketplace.sync_jobs as j where j.status = 'running' limit 1000

@@ -36,7 +36,7 @@ begin
       select from marketplace.sync_jobs as j
       where j.rule_id = d.id and j.scheduled_at is not null and j.status = 'pending' and j.attempt_count = 0
     )
-    on conflict (rule_id, scheduled_at) where replay_of is null do nothing
+    on conflict (rule_id, scheduled_at) where replay_of is null and scheduled_at is not null do nothing
     returning 1
   ),
   moved as (

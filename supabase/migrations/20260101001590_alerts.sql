@@ -18,13 +18,7 @@ as $$
   select 'critical', 'job_waiting', w.slug,
     format('The oldest job that is due has waited %s s.', extract(epoch from now() - oldest.run_at)::int), oldest.run_at
   from marketplace.workflows as w
-  cross join lateral (
-    select j.run_at
-    from marketplace.sync_jobs as j
-    where j.workflow_id = w.id and j.status = 'pending' and j.run_at <= now()
-    order by marketplace._claim_rank(j.run_at, j.priority), j.position
-    limit 1
-  ) as oldest
+  cross join lateral (select marketplace._oldest_due_at(w.id) as run_at) as oldest
   where oldest.run_at < now() - interval '5 minutes'
   union all
   select 'warning', 'dead_letters', w.slug, format('%s jobs are dead and not replayed.', count(*)), min(j.finished_at)

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(13);
+select plan(14);
 
 -- given a job that a workflow holds, and somebody who wants to know everything
 insert into marketplace.providers (slug, name, category, base_url)
@@ -142,6 +142,17 @@ $$;
 select is(
   pg_temp.told(),
   '{workflow.circuit_opened workflows/acme-run}', 'a circuit that opens is told'
+);
+update marketplace.workflows set breaker_state = 'half_open' where slug = 'acme-run';
+do $$
+begin
+  perform marketplace._turn_breakers(jsonb_build_array(jsonb_build_object('job_id', job_id, 'outcome', 'failed', 'status_code', 500)))
+  from held;
+end
+$$;
+select is(
+  pg_temp.told(),
+  '{workflow.circuit_opened workflows/acme-run}', 'but not again when its probe fails'
 );
 do $$
 begin

@@ -28,7 +28,11 @@ from pg_catalog.pg_constraint as k
 where k.connamespace = 'marketplace'::regnamespace and k.contype = 'f'
   and not exists (
     select from pg_catalog.pg_index as i
-    where i.indrelid = k.conrelid and i.indisvalid and i.indpred is null
+    where i.indrelid = k.conrelid and i.indisvalid
+      -- an index without the nulls serves as well: they refer to nothing
+      and (i.indpred is null or pg_get_expr(i.indpred, i.indrelid) = format('(%I IS NOT NULL)', (
+        select a.attname from pg_catalog.pg_attribute as a where a.attrelid = k.conrelid and a.attnum = k.conkey[1]
+      )))
       and (string_to_array(i.indkey::text, ' ')::int2[])[1:cardinality(k.conkey)] @> k.conkey
   );
 

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(12);
+select plan(13);
 
 -- given an empty queue
 delete from marketplace.sync_jobs;
@@ -52,6 +52,9 @@ select is(
   marketplace.health() -> 'reasons',
   '["a job has waited 301 s for dispatch"]', 'a job that nobody starts is a reason'
 );
+do $$ begin perform marketplace.pause_workflow('acme-run'); end $$;
+select is(marketplace.health() ->> 'status', 'ok', 'but not while its workflow is paused');
+do $$ begin perform marketplace.resume_workflow('acme-run'); end $$;
 
 -- when jobs died
 update marketplace.sync_jobs

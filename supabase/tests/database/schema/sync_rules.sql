@@ -58,7 +58,7 @@ update marketplace.sync_rules set source_pattern = 'a/*', artifact_types = '{.ZI
 where name = 'Acme mirror';
 select results_eq(
   $$ select pattern_key, pattern_regex, artifact_types from marketplace.sync_rules
-       where name = 'Acme mirror' $$, $$ values ('a/', '^a/[^/]*$', array['zip', 'pdf']) $$,
+       where name = 'Acme mirror' $$, $$ values ('a/*', '^a/[^/]*$', array['zip', 'pdf']) $$,
   'its pattern is prepared for the search, its file types are written alike'
 );
 update marketplace.providers set default_workflow_slug = 'acme-run' where slug = 'acme';
