@@ -8,6 +8,7 @@ import type {
   GitHubRepositoryFixture,
 } from "./providers/github_contents.ts";
 import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
+import type { GitHubEventFixture, GitHubHookInfo } from "./providers/github_hooks.ts";
 import type { GitHubIssueInfo } from "./providers/github_issues.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
 import type { MailFixture, MailInfo, MailLabels } from "./providers/google_gmail.ts";
@@ -35,6 +36,8 @@ export type {
   FlavourName,
   GitHubCommitFixture,
   GitHubCommitInfo,
+  GitHubEventFixture,
+  GitHubHookInfo,
   GitHubIssueInfo,
   GitHubRepositoryFixture,
   GitHubRun,
@@ -90,6 +93,16 @@ export class SandboxClient {
   async gitHubIssues(place: { owner?: string; repo?: string } = {}): Promise<GitHubIssueInfo[]> {
     const path = `/github/issues${query(place)}`;
     return (await this.#json<{ issues: GitHubIssueInfo[] }>("GET", path)).issues;
+  }
+
+  /** Lets something happen in a repository: delivered to each hook that listens to it. */
+  sendGitHubEvent(fixture: GitHubEventFixture): Promise<{ guid: string; hooks: number[] }> {
+    return this.#json("POST", "/github/events", fixture);
+  }
+
+  /** The webhooks of all repositories and organizations. */
+  async gitHubHooks(): Promise<GitHubHookInfo[]> {
+    return (await this.#json<{ hooks: GitHubHookInfo[] }>("GET", "/github/hooks")).hooks;
   }
 
   /** Sets the hourly request budget of each token and starts a new hour. */

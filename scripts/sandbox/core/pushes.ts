@@ -38,7 +38,7 @@ export interface PushRequest {
   url: string;
   headers: Record<string, string>;
   body?: string;
-  /** Statuses after which the provider tries again; a lost connection always is one. */
+  /** Statuses after which the provider tries again; 0 is a connection that failed. */
   retryOn: (status: number) => boolean;
 }
 
@@ -177,8 +177,7 @@ export class Pushes {
         push.state = "delivered";
         return result;
       }
-      if (result && !request.retryOn(result.status)) break;
-      if (attempt === settings.attempts) break;
+      if (!request.retryOn(result?.status ?? 0) || attempt === settings.attempts) break;
       await sleep(settings.retryMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => {});
     }
     push.state = "failed";

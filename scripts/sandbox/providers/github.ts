@@ -11,6 +11,7 @@ import { serveContent } from "../core/serve_content.ts";
 import { Budgets, setBudgetHeaders } from "./github_budgets.ts";
 import { createContents } from "./github_contents.ts";
 import { artifactBytes, contentType, GitHubRunFixture } from "./github_fixtures.ts";
+import { createHooks } from "./github_hooks.ts";
 import { createIssues } from "./github_issues.ts";
 import { GITHUB_USER, Repositories, type Repository } from "./github_repositories.ts";
 import { DOCS, GitHubError, nodeId, paginate, problem, time } from "./github_responses.ts";
@@ -76,8 +77,8 @@ export interface GitHubProvider extends Provider {
 }
 
 /**
- * GitHub: artifacts of workflow runs, files and issues of repositories, behind its authentication
- * and rate limits.
+ * GitHub: artifacts of workflow runs, files, issues and webhooks of repositories, behind its
+ * authentication and rate limits.
  *
  * @see https://docs.github.com/en/rest/actions/artifacts
  * @see https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api
@@ -91,6 +92,7 @@ export function createGitHub(sandbox: Sandbox, mountedAt: string): GitHubProvide
   const signingKey = crypto.randomUUID();
   const parts: ProviderPart[] = [
     createContents(repositories, mountedAt),
+    createHooks(sandbox, repositories, mountedAt),
     createIssues(repositories, mountedAt),
   ];
 

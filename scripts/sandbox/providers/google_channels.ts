@@ -60,7 +60,8 @@ interface Channel {
   messages: number;
 }
 
-const RETRIED = new Set([500, 502, 503, 504]);
+/** 0: nobody answered. */
+const RETRIED = new Set([0, 500, 502, 503, 504]);
 
 /**
  * Notification channels as Drive and Calendar have them: a `sync` message first, then one request
