@@ -73,9 +73,10 @@ const Plan = z.object({
 }).meta({ id: "Plan" });
 
 const transfer = {
-  method: z.enum(["GET", "PUT"]),
+  method: z.enum(["GET", "PUT", "POST"]),
   url: z.url(),
   headers: z.record(z.string(), z.string()),
+  body: z.string().optional().describe("JSON; of a download through marketplace-execute."),
 };
 const Ticket = answering<TransferTicket>()(z.object({
   artifact_id: Id,

@@ -20,6 +20,10 @@ import type {
   DriveFileFixture,
   DriveFileInfo,
 } from "./providers/google_drive_fixtures.ts";
+import type { NocoTableFixture } from "./providers/nocodb.ts";
+import type { NocoRecord } from "./providers/nocodb_where.ts";
+import type { OdooFixture } from "./providers/odoo.ts";
+import type { OdooRecord } from "./providers/odoo_records.ts";
 import type { SpreadsheetEdit, SpreadsheetFixture } from "./providers/google_sheets.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
 import type { FlavourName } from "./s3/flavours.ts";
@@ -49,6 +53,10 @@ export type {
   MailFixture,
   MailInfo,
   MailLabels,
+  NocoRecord,
+  NocoTableFixture,
+  OdooFixture,
+  OdooRecord,
   PushInfo,
   PushOptions,
   S3ObjectInfo,
@@ -210,6 +218,30 @@ export class SandboxClient {
   async gmailWatch(): Promise<{ topic: string; expires_at: string } | null> {
     type Answer = { watch: { topic: string; expires_at: string } | null };
     return (await this.#json<Answer>("GET", "/gmail/watch")).watch;
+  }
+
+  /** Makes records in Odoo, of any model that the sandbox has. */
+  createOdooRecords(fixture: OdooFixture): Promise<{ ids: number[] }> {
+    return this.#json("POST", "/odoo/records", fixture);
+  }
+
+  /** Every record of a model, as it is stored: relations are ids. */
+  async odooRecords(model: string): Promise<OdooRecord[]> {
+    const path = `/odoo/records${query({ model })}`;
+    return (await this.#json<{ records: OdooRecord[] }>("GET", path)).records;
+  }
+
+  /** Makes a table in NocoDB's base, with records. */
+  createNocoTable(
+    fixture: NocoTableFixture,
+  ): Promise<{ id: string; title: string; base_id: string }> {
+    return this.#json("POST", "/nocodb/tables", fixture);
+  }
+
+  /** Every record of a table. */
+  async nocoRecords(table: string): Promise<NocoRecord[]> {
+    const path = `/nocodb/tables/${encodeURIComponent(table)}/records`;
+    return (await this.#json<{ records: NocoRecord[] }>("GET", path)).records;
   }
 
   /** Adds a Slack channel. */

@@ -9,11 +9,15 @@ import type { ObservedEnv, Provider, Sandbox } from "./core/provider.ts";
 import { Pushes } from "./core/pushes.ts";
 import { createGitHub, DOWNLOADS_AT } from "./providers/github.ts";
 import { createGoogle } from "./providers/google.ts";
+import { createNocoDB } from "./providers/nocodb.ts";
+import { createOdoo } from "./providers/odoo.ts";
 import { createSlack } from "./providers/slack.ts";
 import { createS3 } from "./s3/server.ts";
 
 export { GITHUB_TOKEN } from "./providers/github.ts";
 export { GOOGLE_CREDENTIALS } from "./providers/google.ts";
+export { NOCODB_TOKEN } from "./providers/nocodb.ts";
+export { ODOO_CREDENTIALS } from "./providers/odoo.ts";
 export { SLACK_TOKEN } from "./providers/slack.ts";
 export { S3_CREDENTIALS } from "./s3/server.ts";
 
@@ -40,8 +44,8 @@ export interface RunningSandbox {
 
 /**
  * Starts stand-ins for the services that no test can reach: GitHub under `/github`, Google under
- * `/google`, Slack under `/slack`, and S3 on a port of its own. They behave as those services
- * document, misbehave on demand (`/_control/faults`) and tell what they were asked
+ * `/google`, NocoDB under `/nocodb`, Odoo under `/odoo`, Slack under `/slack`, and S3 on a port of
+ * its own. They behave as those services document, misbehave on demand (`/_control/faults`) and tell what they were asked
  * (`/_control/journal`).
  *
  * @throws Deno.errors.AddrInUse when a port is taken
@@ -62,6 +66,8 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
 
   const github = createGitHub(sandbox, "/github");
   const google = createGoogle(sandbox, "/google");
+  const nocodb = createNocoDB(sandbox);
+  const odoo = createOdoo(sandbox);
   const slack = createSlack(sandbox);
   const s3 = createS3(sandbox);
 
@@ -74,8 +80,10 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   };
   mount(rest, "/github", github);
   mount(rest, "/google", google);
+  mount(rest, "/nocodb", nocodb);
+  mount(rest, "/odoo", odoo);
   mount(rest, "/slack", slack);
-  rest.route("/_control", createControl(sandbox, [github, google, slack, s3]));
+  rest.route("/_control", createControl(sandbox, [github, google, nocodb, odoo, slack, s3]));
 
   // Download URLs and S3 share the port: to a client of GitHub both are another origin.
   const downloads = new Hono<ObservedEnv>();
