@@ -37,6 +37,8 @@ const MAX_REQUEST = 48 * 1024 * 1024;
 const MAX_BATCH = 100;
 /** Executions of a batch that run side by side. */
 const BATCH_WIDTH = 8;
+/** Answers of a batch, in characters; what begins beyond is not run. */
+const MAX_BATCH_TEXT = 32 * 1024 * 1024;
 
 /** Body of `POST /batch`; each request is checked by itself. */
 export const Batch = z.union([
@@ -100,18 +102,25 @@ for (const path of ["/", "/api/v2/execute"]) {
     const caller = await proofOf(c.req.raw);
     const body = await readJson(c.req.raw, Batch, { maxBytes: MAX_REQUEST });
     const items = Array.isArray(body) ? body : body.requests;
-    const answers = new Array<JsonAnswer>(items.length);
+    const correlationId = c.get("correlationId");
+    // Each answer is written down at once: a text is smaller than what it says.
+    const texts = new Array<string>(items.length);
     let next = 0;
+    let size = 0;
     const work = async () => {
       for (let index = next++; index < items.length; index = next++) {
-        answers[index] = await executeOne(items[index], caller, c.get("correlationId"));
+        const { status, body } = size < MAX_BATCH_TEXT
+          ? await executeOne(items[index], caller, correlationId)
+          : errorAnswer(notRun(), correlationId, undefined);
+        texts[index] = JSON.stringify({ http_status: status, ...body });
+        size += texts[index]!.length;
       }
     };
     await Promise.all(Array.from({ length: BATCH_WIDTH }, work));
-    return c.json({
-      results: answers.map(({ status, body }) => ({ http_status: status, ...body })),
-      correlation_id: c.get("correlationId"),
-    });
+    const text = `{"results":[${texts.join(",")}],"correlation_id":${
+      JSON.stringify(correlationId)
+    }}`;
+    return c.body(text, 200, { "content-type": "application/json" });
   });
 }
 app.all("/batch", methodNotAllowed("POST"));
@@ -226,6 +235,14 @@ function withKey(request: ExecuteRequest, key: string | undefined): ExecuteReque
 /** @see https://www.rfc-editor.org/rfc/rfc7240#section-4.1 */
 function prefersAsync(request: Request): boolean {
   return /(^|,)\s*respond-async\s*(;|,|$)/i.test(request.headers.get("prefer") ?? "");
+}
+
+function notRun(): AppError {
+  return new AppError(
+    "batch_too_large",
+    413,
+    `It was not run: the answers before it have more than ${MAX_BATCH_TEXT} characters.`,
+  );
 }
 
 function invalid(message: string): AppError {

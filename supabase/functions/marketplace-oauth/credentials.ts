@@ -5,6 +5,7 @@ import {
   allowsPrivateNetwork,
   type ConnectingContext,
   type CredentialType,
+  isAtProviders,
   resolveAuth,
   type Settings,
 } from "../_shared/oauth/context.ts";
@@ -169,6 +170,7 @@ export async function revokeConnection(sql: Sql, id: string): Promise<boolean> {
     settings: context.settings,
     client: { ...environmentClient(context.integration), ...context.client },
     allowPrivate: allowsPrivateNetwork(context.integration),
+    isProviders: isAtProviders(context.integration),
     integration: context.integration.slug,
   };
   const { revokeToken } = await import("../_shared/oauth/client.ts");

@@ -20,6 +20,7 @@ import {
 import {
   allowsPrivateNetwork,
   type ConnectionContext,
+  isAtProviders,
   resolveAuth,
 } from "../_shared/oauth/context.ts";
 import { probe, type ProbeResult } from "../_shared/oauth/probe.ts";
@@ -164,6 +165,7 @@ export async function finishAuthorization(
     settings,
     client: { ...environmentClient(integration), ...context.client },
     allowPrivate: allowsPrivateNetwork(integration),
+    isProviders: isAtProviders(integration),
     integration: integration.slug,
   }, {
     parameters,

@@ -8,7 +8,8 @@ import { z } from "zod";
 import type { Sql } from "../db.ts";
 import { AppError, describeError, toAppError } from "../errors.ts";
 import { createLogger } from "../logger.ts";
-import { guardedFetch } from "../net/fetch.ts";
+import { MAX_NESTING } from "../gateway/depth.ts";
+import { guardedFetch, OF_THE_CONNECTION } from "../net/fetch.ts";
 import { MAX_IN_MEMORY, readAll, type SentFile } from "./files.ts";
 import type { Content } from "./handler.ts";
 import { type Run, runAction } from "./run.ts";
@@ -26,7 +27,13 @@ const OutputMode = z.union([
   z.strictObject({
     url: z.url(),
     method: z.enum(["PUT", "POST"]).default("PUT"),
-    headers: z.record(z.string(), z.string()).default({}),
+    headers: z.record(
+      z.string().regex(/^[\w!#$%&'*+.^`|~-]+$/).refine(
+        (name) => !OF_THE_CONNECTION.has(name.toLowerCase()),
+        "is the connection's to write",
+      ),
+      z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/),
+    ).default({}),
   }),
 ]);
 
@@ -97,6 +104,8 @@ const MAX_KEPT = 1024 * 1024;
 /** Largest bytes that travel inside JSON. */
 const MAX_BASE64 = 4 * 1024 * 1024;
 const REPORT_ATTEMPTS = 3;
+/** All has ended by then, below the hosts' limit of 150 s and the lease of an idempotency key. */
+const END_MS = 145_000;
 
 /**
  * Begins an execution; {@link Start} holds the answer when it was refused or answered before, else
@@ -191,7 +200,7 @@ async function complete(sql: Sql, progress: Progress): Promise<JsonAnswer | Cont
   try {
     const result = mode === "stream" || mode === "base64"
       ? await inBase64(content)
-      : await delivered(begun, content, mode);
+      : await delivered(begun, content, mode, performance.now() - progress.began);
     return await succeed(sql, progress, run, { status, result }, describeContent(content));
   } catch (thrown) {
     await content.body.cancel().catch(() => {});
@@ -381,8 +390,14 @@ async function report(
     try {
       return await finishExecution(sql, finished);
     } catch (thrown) {
+      const isAway = toAppError(thrown).status === 503;
+      if (!isAway && finished.request !== null) {
+        // Whatever it is that cannot be stored: how it ended can.
+        Object.assign(finished, { request: null, response: null, observed: [], answer: null });
+        continue;
+      }
       // What happened at the provider has happened: its answer is worth more than the report.
-      if (attempt >= REPORT_ATTEMPTS || toAppError(thrown).status !== 503) {
+      if (attempt >= REPORT_ATTEMPTS || !isAway) {
         createLogger("marketplace-execute").error("execution.unreported", {
           correlation_id,
           execution_id,
@@ -415,6 +430,7 @@ async function delivered(
   { integration }: Begun,
   content: Content,
   { url, method, headers }: Exclude<z.infer<typeof OutputMode>, string>,
+  elapsedMs: number,
 ) {
   const bytes = await readAll(content.body, MAX_IN_MEMORY);
   let status: number;
@@ -423,7 +439,7 @@ async function delivered(
       method,
       headers: { "content-type": content.content_type, ...headers },
       body: bytes,
-      signal: AbortSignal.timeout(60_000),
+      signal: AbortSignal.timeout(Math.max(1_000, Math.min(60_000, END_MS - elapsedMs))),
       allowPrivate: integration.config.allow_private_sources === true,
     });
     await response.body?.cancel();
@@ -447,15 +463,18 @@ async function delivered(
 /** SHA-256 of what is asked for, whatever the order of its members. */
 function hashOf(request: ExecuteRequest): string {
   const { idempotency_key: _, ...asked } = request;
-  return createHash("sha256").update(JSON.stringify(sorted(asked))).digest("hex");
+  return createHash("sha256").update(JSON.stringify(sorted(asked, 0))).digest("hex");
 }
 
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
+function sorted(value: unknown, depth: number): unknown {
   if (typeof value !== "object" || value === null) return value;
+  if (depth > MAX_NESTING) {
+    throw new AppError("invalid_request", 422, `The request has more than ${MAX_NESTING} levels.`);
+  }
+  if (Array.isArray(value)) return value.map((member) => sorted(member, depth + 1));
   return Object.fromEntries(
     Object.entries(value).filter(([, member]) => member !== undefined)
       .sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)
-      .map(([name, member]) => [name, sorted(member)]),
+      .map(([name, member]) => [name, sorted(member, depth + 1)]),
   );
 }

@@ -52,6 +52,12 @@ export class Files {
    */
   async open(value: FileValue, pointer: string): Promise<OpenFile> {
     const { filename, content_type, data, url } = value;
+    if (content_type !== undefined && !isContentType(content_type)) {
+      throw validationFailed([{
+        pointer: `${pointer}/content_type`,
+        message: "is not a media type such as text/plain",
+      }]);
+    }
     if (data !== undefined) {
       const bytes = Buffer.from(data, "base64");
       return {
@@ -66,7 +72,7 @@ export class Files {
       const length = headers.get("content-length");
       return {
         filename,
-        content_type: content_type ?? headers.get("content-type") ?? OCTETS,
+        content_type: content_type ?? typeIn(headers.get("content-type")),
         size: length === null ? null : Number(length),
         body,
       };
@@ -76,7 +82,7 @@ export class Files {
     if (sent) {
       return {
         filename,
-        content_type: content_type ?? sent.content_type ?? OCTETS,
+        content_type: content_type ?? typeIn(sent.content_type),
         size: sent.size,
         body: sent.body,
       };
@@ -109,6 +115,16 @@ export class Files {
     }
     return form;
   }
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc9110#name-media-type */
+function isContentType(text: string): boolean {
+  return /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+(?:;[\x20-\x7e]*)?$/.test(text);
+}
+
+/** A header's media type; what is none is bytes. */
+function typeIn(header: string | null): string {
+  return header !== null && isContentType(header) ? header : OCTETS;
 }
 
 /**

@@ -7,6 +7,8 @@
 import { AppError } from "../errors.ts";
 import { describeFetchFailure } from "../fetch_failure.ts";
 import { seal } from "../gateway/credentials.ts";
+import { isTooDeep, MAX_NESTING } from "../gateway/depth.ts";
+import { climbs } from "../gateway/path.ts";
 import { readProviderError } from "../gateway/provider_errors.ts";
 import { type RateLimit, readRateLimit, readRetryAfter } from "../gateway/rate_limit.ts";
 import { redactDocument } from "../gateway/redact.ts";
@@ -59,6 +61,8 @@ export interface ClientOptions {
   access: Access;
   /** The provider's base URL, filled in: requests stay at its origin. */
   baseUrl: string;
+  /** It stands in the provider's row, and not in the integration's. */
+  isProviders: boolean;
   scrubber: SecretScrubber;
   /** No request goes on beyond this; milliseconds since the epoch. */
   deadline: number;
@@ -212,6 +216,7 @@ export class ProviderClient {
           body: body ?? undefined,
           signal: AbortSignal.any([abort.signal, this.signal]),
           allowPrivate: begun.integration.config.allow_private_network === true,
+          isProviders: isSealed && this.options.isProviders,
         });
         if (isSealed) this.#note(response);
         const next = redirectWithin(url, response, request.method);
@@ -268,6 +273,14 @@ export class ProviderClient {
       throw new ExecutionError("credentials_missing", 422, `${capital(sealed.message)}.`);
     }
     const { url, headers, body } = sealed.request;
+    // Handlers write paths, too; what climbs in one would be another path once it is a URL.
+    if (climbs(pathOf(url))) {
+      throw new ExecutionError(
+        "validation_failed",
+        422,
+        "The parameters lead away from the action's path.",
+      );
+    }
     if (!this.#origins.has(new URL(url).origin)) {
       throw new ExecutionError(
         "host_not_allowed",
@@ -303,6 +316,12 @@ export class ProviderClient {
   async #read(response: Response): Promise<TextAnswer> {
     const { status, headers } = response;
     const text = this.options.scrubber.text(await this.#text(response));
+    if (isTooDeep(text)) {
+      throw this.#providerError(status, `answered with more than ${MAX_NESTING} levels of JSON`, {
+        effect: "possible",
+        reason: "provider_invalid_response",
+      });
+    }
     return { status, headers, text, body: parse(text) };
   }
 
@@ -500,6 +519,11 @@ function parse(text: string): unknown {
   } catch {
     return text;
   }
+}
+
+/** The path as it is written, before a URL parser tidies it up. */
+function pathOf(url: string): string {
+  return /^https?:\/\/[^/?#]*([^?#]*)/i.exec(url)?.[1] ?? "";
 }
 
 function isText(answer: unknown): answer is TextAnswer {

@@ -7,9 +7,11 @@ import { handlerFor } from "../gateway/handlers/registry.ts";
 import { itemsOf, nextPage } from "../gateway/pagination.ts";
 import { fillBaseUrl } from "../gateway/path.ts";
 import { replaceAt } from "../gateway/pointer.ts";
+import type { RateLimit } from "../gateway/rate_limit.ts";
 import { redactDocument, redactUrl, sensitiveValues } from "../gateway/redact.ts";
 import { buildRequest, type BuiltRequest, type FileValue, type Part } from "../gateway/request.ts";
 import { validate } from "../gateway/schema.ts";
+import { isAtProviders } from "../oauth/context.ts";
 import { renew } from "../oauth/tokens.ts";
 import { accessOf, isRenewable } from "./credential.ts";
 import { Files, type SentFile } from "./files.ts";
@@ -58,8 +60,9 @@ export interface Quota {
 /** The longest an execution may take, below the hosts' limit of 150 s; milliseconds. */
 const EXECUTION_MS = 140_000;
 const LONGEST_WAIT_MS = { sync: 3_000, async: 30_000 };
-/** All pages together, in items. */
+/** All pages together, in items, and in characters of JSON. */
 const MAX_ITEMS = 50_000;
+const MAX_TEXT = 16 * 1024 * 1024;
 
 /** What is known of a run when it fails. */
 interface State {
@@ -96,12 +99,7 @@ export async function runAction(sql: Sql, request: RunRequest): Promise<Run> {
       attempt_count: client?.sent ?? 0,
       request: describeRequest(request, state.request, redact, scrubber),
       spent: spentOf(begun, client),
-      observed: [...client?.limits.values() ?? []].map(({ name, limit, remaining, resets_at }) => ({
-        name,
-        limit_count: Math.round(limit),
-        remaining: Math.floor(remaining),
-        resets_at: resets_at?.toISOString() ?? null,
-      })),
+      observed: [...client?.limits.values() ?? []].map(toObserved),
       retry_after_ms: client?.retryAfterMs ?? null,
     },
     quota: quotaOf(begun, client),
@@ -144,6 +142,7 @@ async function run(
     begun,
     access,
     baseUrl: base.ok ? base.text : first.url,
+    isProviders: isAtProviders(integration),
     scrubber,
     deadline: Date.now() + EXECUTION_MS,
     longestWaitMs: LONGEST_WAIT_MS[isAsync ? "async" : "sync"],
@@ -171,18 +170,20 @@ async function run(
 async function readPage(
   context: HandlerContext,
   request: BuiltRequest,
-): Promise<Pick<TextAnswer, "status" | "headers" | "body">> {
+): Promise<Page> {
   const { begun: { action }, client } = context;
   if (action.handler !== null) {
     const output = await (await handlerFor(action.handler))({ ...context, request });
     if (output.kind === "result") {
-      return { status: output.status, headers: new Headers(), body: output.result };
+      const size = JSON.stringify(output.result)?.length ?? 0;
+      return { status: output.status, headers: new Headers(), body: output.result, size };
     }
     throw new ExecutionError("validation_failed", 422, `${action.slug} has no pages.`);
   }
   const answer = await client.call(await toOutgoing(context, request));
+  const size = answer.text.length;
   if (action.response_type !== "json" || answer.text === "") {
-    return { ...answer, body: action.response_type === "text" ? answer.text : null };
+    return { ...answer, size, body: action.response_type === "text" ? answer.text : null };
   }
   if (typeof answer.body === "string" && !answer.text.startsWith('"')) {
     throw new ExecutionError(
@@ -202,7 +203,12 @@ async function readPage(
       },
     );
   }
-  return answer;
+  return { ...answer, size };
+}
+
+interface Page extends Pick<TextAnswer, "status" | "headers" | "body"> {
+  /** Characters of its text. */
+  size: number;
 }
 
 /** Page after page; the result is shaped like one page that holds all items. */
@@ -222,11 +228,14 @@ async function readPages(
   const head = page;
   const items: unknown[] = [];
   let pageCount = 0;
+  let size = 0;
   for (;;) {
     items.push(...itemsOf(pagination, page.body) ?? []);
     pageCount++;
+    size += page.size;
     next = nextPage(begun.action, next, page);
-    if (!next || pageCount >= maxPages || items.length >= MAX_ITEMS) break;
+    const isFull = items.length >= MAX_ITEMS || size >= MAX_TEXT;
+    if (!next || pageCount >= maxPages || isFull) break;
     request = await build(next);
     page = await readPage({ ...context, parameters: next }, request);
   }
@@ -341,6 +350,22 @@ function describeRequest(
 function spentOf({ action }: Begun, client: ProviderClient | undefined): number {
   const sent = client?.sent ?? 0;
   return action.quota_cost * (action.handler === null ? sent : Math.min(sent, 1));
+}
+
+/** Beyond these a provider's numbers are no counts, and no times that could be stored. */
+const MOST = 1e15;
+const LATEST_MS = 400 * 24 * 60 * 60 * 1000;
+
+function toObserved({ name, limit, remaining, resets_at }: RateLimit) {
+  const latest = Date.now() + LATEST_MS;
+  return {
+    name,
+    limit_count: Math.min(Math.max(Math.round(limit), 1), MOST),
+    remaining: Math.min(Math.max(Math.floor(remaining), 0), MOST),
+    resets_at: resets_at === null
+      ? null
+      : new Date(Math.min(Math.max(resets_at.getTime(), 0), latest)).toISOString(),
+  };
 }
 
 function quotaOf(begun: Begun, client: ProviderClient | undefined): Quota | null {

@@ -83,7 +83,7 @@ function encodeSegments(
 }
 
 /** Whether a segment is `.` or `..`, also when somebody decodes once or twice on the way. */
-function climbs(text: string): boolean {
+export function climbs(text: string): boolean {
   for (let round = 0, current = text; round < 3; round++) {
     if (current.split(/[/\\]/).some((segment) => segment === "." || segment === "..")) return true;
     const decoded = current.replace(/%(2e|2f|5c|25)/gi, (code) => decodeURIComponent(code));

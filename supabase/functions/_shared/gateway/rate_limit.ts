@@ -29,7 +29,8 @@ export function readRateLimit(
   if (!counted) return undefined;
   const reset = config.reset_header ? headers.get(config.reset_header) : null;
   return {
-    name: (config.name_header && headers.get(config.name_header)) || config.name || "requests",
+    name: nameIn(config.name_header && headers.get(config.name_header)) ?? config.name ??
+      "requests",
     ...counted,
     resets_at: readReset(reset, config.reset_format ?? "epoch_s", now),
   };
@@ -49,6 +50,11 @@ export function readRetryAfter(
     .map((name) => parseRetryAfter(name && headers.get(name), now));
   const waits = asked.filter((wait) => wait !== undefined);
   return waits.length > 0 ? Math.max(...waits) : undefined;
+}
+
+/** A limit's name as it stands in a header; what is none cannot pass for one of our own. */
+function nameIn(text: string | null | undefined): string | undefined {
+  return text && /^[\w.:/-]{1,60}$/.test(text) ? text : undefined;
 }
 
 type Counted = Pick<RateLimit, "limit" | "remaining">;

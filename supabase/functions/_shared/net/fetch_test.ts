@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import type { LookupAddress } from "node:dns";
-import { fetchPublic, guardedFetch, type PublicOptions } from "./fetch.ts";
+import selfsigned from "selfsigned";
+import { describeFetchFailure } from "../fetch_failure.ts";
+import { fetchPublic, guardedFetch, type GuardedRequest, type PublicOptions } from "./fetch.ts";
 import { PRIVATE_URLS } from "./testing.ts";
 
 const signal = () => AbortSignal.timeout(5_000);
@@ -138,6 +140,194 @@ Deno.test("a public name that leads inside is not asked, in any of its addresses
     }
     assert.equal(hits(), 0);
   });
+});
+
+Deno.test("whatever is sent to a name goes to what was looked at, too", async () => {
+  await withServer(() => new Response("inside"), async (origin, hits) => {
+    const url = origin.replace("127.0.0.1", "api.example.com");
+    for (const answer of [["127.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["169.254.169.254"]]) {
+      await assert.rejects(
+        guardedFetch(url, {
+          method: "PUT",
+          headers: {},
+          body: "x",
+          signal: signal(),
+          allowPrivate: false,
+          ...answering(answer),
+        }),
+        { code: "address_refused" },
+      );
+    }
+    assert.equal(hits(), 0);
+    // A second look-up would lead to where nobody answers.
+    const server = answering(["127.0.0.1"], ["192.0.2.1"]);
+    const answer = await guardedFetch(url, {
+      method: "GET",
+      headers: {},
+      signal: signal(),
+      allowPrivate: true,
+      resolve: server.resolve,
+    });
+    assert.equal(await answer.text(), "inside");
+    assert.deepEqual([hits(), server.asked], [1, 1]);
+  });
+});
+
+/** Sends to a server of this machine as if it were one of the Internet. */
+function asPublic(origin: string, request: Partial<GuardedRequest>, path = "/") {
+  return guardedFetch(`${origin.replace("127.0.0.1", "api.example.com")}${path}`, {
+    method: "GET",
+    headers: {},
+    signal: signal(),
+    allowPrivate: true,
+    ...request,
+    resolve: answering(["127.0.0.1"]).resolve,
+  });
+}
+
+Deno.test("what arrives is what fetch would send: texts, bytes, forms, streams", async () => {
+  await withServer(async (url, request) =>
+    Response.json({
+      method: request.method,
+      path: url.pathname + url.search,
+      type: request.headers.get("content-type")?.split(";")[0] ?? null,
+      mine: request.headers.get("x-mine"),
+      host: request.headers.get("host"),
+      body: request.headers.get("content-type")?.startsWith("multipart/")
+        ? Object.fromEntries(await request.formData())
+        : await request.text(),
+    }), async (origin) => {
+    const form = new FormData();
+    form.append("name", "value");
+    const bytes = new TextEncoder().encode("bytes");
+    for (
+      const [method, body, type, arrived] of [
+        ["POST", '{"a":"ü"}', "application/json", '{"a":"ü"}'],
+        ["PUT", bytes, null, "bytes"],
+        ["POST", form, "multipart/form-data", { name: "value" }],
+        ["PATCH", new Blob(["stre", "am"]).stream(), null, "stream"],
+        ["DELETE", undefined, null, ""],
+      ] as const
+    ) {
+      const isJson = type === "application/json";
+      const response = await asPublic(origin, {
+        method,
+        body: body as GuardedRequest["body"],
+        headers: {
+          "x-mine": "1",
+          host: "elsewhere.example.com",
+          "transfer-encoding": "chunked",
+          ...(isJson ? { "content-type": type } : {}),
+        },
+      }, "/a%20b?c=d");
+      const { type: sent, ...rest } = await response.json();
+      assert.equal(sent, type);
+      assert.deepEqual(rest, {
+        method,
+        path: "/a%20b?c=d",
+        mine: "1",
+        host: new URL(origin).host.replace("127.0.0.1", "api.example.com"),
+        body: arrived,
+      });
+    }
+  });
+});
+
+Deno.test("what comes back is what fetch would give: statuses, redirects, encodings", async () => {
+  const gzipped = new Blob(["packed"]).stream().pipeThrough(new CompressionStream("gzip"));
+  const packed = new Uint8Array(await new Response(gzipped).arrayBuffer());
+  await withServer((url) => {
+    switch (url.pathname) {
+      case "/gzip":
+        return new Response(packed, { headers: { "content-encoding": "gzip" } });
+      case "/broken":
+        return new Response("not packed", { headers: { "content-encoding": "gzip" } });
+      case "/empty":
+        return new Response(null, { status: 204 });
+      case "/elsewhere":
+        return Response.redirect("http://127.0.0.1:1/", 302);
+      default:
+        return new Response("no", { status: 404, headers: { "x-why": "gone" } });
+    }
+  }, async (origin) => {
+    assert.equal(await (await asPublic(origin, {}, "/gzip")).text(), "packed");
+    const broken = await asPublic(origin, {}, "/broken");
+    await assert.rejects(broken.text());
+    const empty = await asPublic(origin, { method: "DELETE" }, "/empty");
+    assert.deepEqual([empty.status, empty.body], [204, null]);
+    const elsewhere = await asPublic(origin, {}, "/elsewhere");
+    await elsewhere.body?.cancel();
+    assert.equal(elsewhere.headers.get("location"), "http://127.0.0.1:1/");
+    const gone = await asPublic(origin, {});
+    assert.deepEqual([gone.status, gone.headers.get("x-why"), await gone.text()], [
+      404,
+      "gone",
+      "no",
+    ]);
+    const head = await asPublic(origin, { method: "HEAD" });
+    assert.deepEqual([head.status, head.body], [404, null]);
+  });
+});
+
+Deno.test("failures are told apart as those of fetch are", async () => {
+  const kindOf = async (run: Promise<unknown>) => {
+    try {
+      await run;
+    } catch (thrown) {
+      return describeFetchFailure(thrown).kind;
+    }
+  };
+  const closed = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const nowhere = `http://127.0.0.1:${closed.addr.port}`;
+  closed.close();
+  assert.equal(await kindOf(asPublic(nowhere, {})), "connect");
+  const { private: key, cert } = await selfsigned.generate([{
+    name: "commonName",
+    value: "nobody",
+  }]);
+  const unknown = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, key, cert, onListen: () => {} },
+    () => new Response("inside"),
+  );
+  assert.equal(await kindOf(asPublic(`https://127.0.0.1:${unknown.addr.port}`, {})), "connect");
+  await unknown.shutdown();
+  const hanging = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const accepted: Deno.Conn[] = [];
+  const accepting = (async () => {
+    for await (const connection of hanging) accepted.push(connection);
+  })().catch(() => {});
+  const there = `http://127.0.0.1:${hanging.addr.port}`;
+  assert.equal(
+    await kindOf(asPublic(there, { signal: AbortSignal.timeout(100) })),
+    "timeout",
+  );
+  const lost = kindOf(asPublic(there, { method: "POST", body: "x" }));
+  while (accepted.length < 2) await new Promise((resolve) => setTimeout(resolve, 5));
+  accepted.at(-1)!.close();
+  assert.equal(await lost, "lost");
+  // The answer begins, and ends in the middle or never.
+  const half = async (signal: AbortSignal, breakOff: boolean) => {
+    const before = accepted.length;
+    const asking = asPublic(there, { signal });
+    while (accepted.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    const connection = accepted.at(-1)!;
+    await connection.read(new Uint8Array(4096));
+    await connection.write(
+      new TextEncoder().encode("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"),
+    );
+    const answer = await asking;
+    if (breakOff) connection.close();
+    return await kindOf(answer.text());
+  };
+  assert.equal(await half(signal(), true), "lost");
+  assert.equal(await half(AbortSignal.timeout(200), false), "timeout");
+  hanging.close();
+  for (const connection of accepted) {
+    try {
+      connection.close();
+    } catch { /* closed above */ }
+  }
+  await accepting;
 });
 
 Deno.test("a name is resolved once, and the connection goes to what was looked at", async () => {

@@ -38,6 +38,7 @@ async function withEndpoint(
       settings: {},
       client: { client_id: "our client", client_secret: "our:secret" },
       allowPrivate: true,
+      isProviders: false,
       integration: "acme",
     }, asked);
   } finally {
@@ -264,6 +265,7 @@ Deno.test("an endpoint that is not there, or may not be asked, says so", async (
     settings: {},
     client: { client_id: "c" },
     allowPrivate: true,
+    isProviders: false,
     integration: "acme",
   };
   const code = async (over: Partial<Endpoint>) => {

@@ -109,3 +109,8 @@ export function offeredTypes(
 export function allowsPrivateNetwork(integration: Pick<JobIntegration, "config">): boolean {
   return integration.config.allow_private_network === true;
 }
+
+/** Whether every host that the integration is asked at stands in its provider's own row. */
+export function isAtProviders({ config }: Pick<JobIntegration, "config">): boolean {
+  return !config.api_base && !config.drive_api_base && !config.auth && !config.token_url;
+}

@@ -64,6 +64,8 @@ export interface Endpoint {
   /** `client_id`, and `client_secret` unless the client is public. */
   client: Readonly<Record<string, string>>;
   allowPrivate: boolean;
+  /** Its URLs stand in the provider's row, and not in the integration's. */
+  isProviders: boolean;
   /** Named in messages. */
   integration: string;
   /** The request proves itself by a signature: there is no OAuth client. */
@@ -199,7 +201,7 @@ export async function send(
   url: string,
   init: Outgoing,
 ): Promise<{ status: number; headers: Headers; text: string }> {
-  const { auth, integration, allowPrivate } = endpoint;
+  const { auth, integration, allowPrivate, isProviders } = endpoint;
   if (!allowPrivate && !url.startsWith("https://")) {
     throw misconfigured(`${integration}'s token endpoint is not https`);
   }
@@ -220,6 +222,7 @@ export async function send(
       body,
       signal: init.signal ?? AbortSignal.timeout(TIMEOUT_MS),
       allowPrivate,
+      isProviders,
     });
     return {
       status: response.status,

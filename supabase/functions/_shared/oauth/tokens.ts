@@ -14,6 +14,7 @@ import {
   allowsPrivateNetwork,
   type AuthProvider,
   type CredentialType,
+  isAtProviders,
   resolveAuth,
   type Settings,
 } from "./context.ts";
@@ -309,6 +310,7 @@ export async function mintTokens(mint: Mint): Promise<TokenResult> {
     settings,
     client: secrets,
     allowPrivate: allowsPrivateNetwork(integration),
+    isProviders: isAtProviders(integration),
     integration: integration.slug,
   };
   const scopes = mint.scopes?.length ? mint.scopes : auth.scopes ?? [];

@@ -155,9 +155,10 @@ class Session {
 
 /** `…/drive/v3/files?…` as `…/upload/drive/v3/files[/<id>]?uploadType=…&…` */
 function uploadUrl(filesUrl: string, fileId: string | undefined, uploadType: string): string {
-  const url = new URL(filesUrl);
-  url.pathname = url.pathname.replace(/\/drive\/v3\/files$/, "/upload/drive/v3/files") +
-    (fileId === undefined ? "" : `/${encodeURIComponent(fileId)}`);
-  url.searchParams.set("uploadType", uploadType);
-  return url.href;
+  const [path = "", query = ""] = filesUrl.split("?", 2);
+  const parameters = new URLSearchParams(query);
+  parameters.set("uploadType", uploadType);
+  // As text: the URL's own parser would follow an id such as `..` before anybody has looked.
+  return path.replace(/\/drive\/v3\/files$/, "/upload/drive/v3/files") +
+    (fileId === undefined ? "" : `/${encodeURIComponent(fileId)}`) + `?${parameters}`;
 }

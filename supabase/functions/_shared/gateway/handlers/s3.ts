@@ -188,6 +188,12 @@ const NUMBERS = new Set(["Size", "KeyCount", "MaxKeys"]);
 const FLAGS = new Set(["IsTruncated"]);
 
 async function parseXml(text: string): Promise<Record<string, unknown>> {
+  // S3 declares no entities; whoever does wants them multiplied.
+  if (/<!DOCTYPE/i.test(text)) {
+    throw new ExecutionError("provider_error", 502, "The answer is not the XML of S3.", {
+      effect: "possible",
+    });
+  }
   const { XMLParser } = await import("fast-xml-parser");
   const parser = new XMLParser({
     ignoreAttributes: true,
