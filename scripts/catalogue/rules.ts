@@ -29,7 +29,7 @@ import {
   RESERVED_HEADERS,
   sendsRestInQuery,
 } from "../../supabase/functions/_shared/gateway/request.ts";
-import { schemaFaults } from "../../supabase/functions/_shared/gateway/schema.ts";
+import { patternFault, schemaFaults } from "../../supabase/functions/_shared/gateway/schema.ts";
 import { styleOf, STYLES } from "../../supabase/functions/_shared/gateway/serialize.ts";
 import { transformFault } from "../../supabase/functions/_shared/gateway/transform.ts";
 import type { Catalogue } from "./rows.ts";
@@ -161,9 +161,8 @@ function checkAuth(
     }
   }
   for (const [name, field] of Object.entries({ ...auth.settings, ...auth.secrets })) {
-    if (field.pattern !== undefined && !isRegularExpression(field.pattern)) {
-      say("settings", `the pattern of ${name} is not a regular expression`);
-    }
+    const fault = field.pattern === undefined ? undefined : patternFault(field.pattern);
+    if (fault) say("settings", `the pattern of ${name} ${fault}`);
   }
 }
 
@@ -414,13 +413,4 @@ function holdsObjects(schema: JsonSchema): boolean {
   const items = schema.items;
   return types.includes("array") && typeof items === "object" && items !== null &&
     isComposite(items as JsonSchema);
-}
-
-function isRegularExpression(pattern: string): boolean {
-  try {
-    new RegExp(pattern);
-    return true;
-  } catch {
-    return false;
-  }
 }

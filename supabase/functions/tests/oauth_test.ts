@@ -588,27 +588,36 @@ Deno.test("user and password are sent as the row says", async () => {
   assert.deepEqual([status, body.test?.outcome], [201, "works"]);
 });
 
-Deno.test("keys that sign themselves: AWS", async () => {
-  const integration = await keyProvider("aws", "aws_sigv4", {
-    secrets: {
-      access_key_id: { title: "Access key ID" },
-      secret_access_key: { title: "Secret access key" },
-      session_token: { title: "Session token", is_required: false },
-    },
-    settings: { region: { title: "Region" } },
-  });
+Deno.test("keys that sign themselves: AWS, tested by listing its buckets", async () => {
+  const integration = `${tenant.slug}-s3`;
+  const config = { allow_private_network: true, api_base: stackEnv("SANDBOX_S3_URL") };
   await sql`
-    update marketplace.actions set handler = 's3' where provider_slug = ${`${tenant.provider}_aws`}
+    select marketplace.register_integration(
+      ${integration}, 'S3', 'aws_s3', 'storage', ${
+    JSON.stringify(config)
+  }::text::jsonb, ${tenant.slug}
+    )
   `;
-  const { status, body } = await call(member.token, "POST", "/connections", {
-    integration,
-    settings: { region: "us-east-1" },
-    credential: { access_key_id: "AKIA", secret_access_key: KEY },
-  });
+  const connectWith = (access_key_id: string, secret_access_key: string) =>
+    call(member.token, "POST", "/connections", {
+      integration,
+      settings: { region: stackEnv("SANDBOX_S3_REGION") },
+      credential: { access_key_id, secret_access_key },
+    });
+  const [id, secret] = [
+    stackEnv("SANDBOX_S3_ACCESS_KEY_ID"),
+    stackEnv("SANDBOX_S3_SECRET_ACCESS_KEY"),
+  ];
+  const wrong = await connectWith(id, KEY);
+  assert.deepEqual([wrong.status, wrong.body.error?.code], [422, "credential_refused"]);
+  const { status, body } = await connectWith(id, secret);
   assert.equal(status, 201, JSON.stringify(body));
+  assert.deepEqual(body.test, { outcome: "works", message: null });
   const [answer] = await sql`select marketplace.lease_refresh(${body.connection.id}) as grant`;
   assert.equal(answer!.grant.credential_type, "aws_sigv4");
-  assert.deepEqual(answer!.grant.secrets, { access_key_id: "AKIA", secret_access_key: KEY });
+  assert.deepEqual(answer!.grant.secrets, { access_key_id: id, secret_access_key: secret });
+  const again = await call(member.token, "POST", `/connections/${body.connection.id}/test`);
+  assert.equal(again.body.test.outcome, "works");
 });
 
 Deno.test("a Google service account signs for its tokens", async () => {

@@ -31,6 +31,8 @@ export interface RunRequest {
   sent?: SentFile | undefined;
   /** Nobody waits for the answer. */
   isAsync?: boolean;
+  /** It is the credential that is tried: as it is, without another one in its place. */
+  isTest?: boolean;
 }
 
 /** How a run ended, and what is to be reported of it. */
@@ -110,7 +112,7 @@ export async function runAction(sql: Sql, request: RunRequest): Promise<Run> {
 
 async function run(
   sql: Sql,
-  { begun, parameters: given, maxPages, sent, isAsync = false }: RunRequest,
+  { begun, parameters: given, maxPages, sent, isAsync = false, isTest = false }: RunRequest,
   scrubber: SecretScrubber,
   state: State,
 ): Promise<Output> {
@@ -146,7 +148,9 @@ async function run(
     scrubber,
     deadline: Date.now() + EXECUTION_MS,
     longestWaitMs: LONGEST_WAIT_MS[isAsync ? "async" : "sync"],
-    renew: isRenewable(begun, access) ? (refused) => accessOf(sql, begun, refused) : undefined,
+    renew: !isTest && isRenewable(begun, access)
+      ? (refused) => accessOf(sql, begun, refused)
+      : undefined,
   });
   const files = new Files({
     sent,

@@ -77,6 +77,10 @@ const AuthFields = {
     .optional(),
   /** Whether each refresh answers with a new refresh token that replaces the old one. */
   rotates_refresh_token: z.boolean().optional(),
+  /** How long before its end an access token is renewed, in seconds; 300 when absent. */
+  refresh_before_s: z.int().positive().optional(),
+  /** What the provider names as `iss` when it sends a browser back; then it must. RFC 9207 */
+  issuer: Url.optional(),
   /** Life of an access token whose answer lacks `expires_in`, in seconds; null: it does not end. */
   token_lifetime_seconds: z.int().positive().nullable().optional(),
   /** What to keep of the token answer as settings of the connection: setting → JSON pointer. */

@@ -257,12 +257,64 @@ function* walk(schema: unknown, path: PropertyKey[], root: unknown): Generator<F
   }
 }
 
-function patternFault(pattern: string): string | undefined {
+/** What is wrong with a pattern that callers' texts are matched with. */
+export function patternFault(pattern: string): string | undefined {
   if (/\\[pPu]\{/.test(pattern)) return "needs the u flag, which is not set";
   try {
     new RegExp(pattern);
-    return undefined;
   } catch {
     return "is not a regular expression";
   }
+  return isExplosive(pattern)
+    ? "repeats what is repeated, or may match the same text in several ways: matching it could take for ever"
+    : undefined;
 }
+
+interface Group {
+  /** Something in it is repeated without end. */
+  repeats: boolean;
+  /** How its branches begin. */
+  starts: string[];
+  atStart: boolean;
+}
+
+/**
+ * Whether matching may take exponential time: a repeated group that repeats something itself, or
+ * two of whose branches begin alike, or a back reference. It errs on the side of suspicion.
+ */
+function isExplosive(pattern: string): boolean {
+  if (/(?<!\\)(\\\\)*\\(?:[1-9]|k<)/.test(pattern)) return true;
+  const tokens = pattern.match(TOKEN) ?? [];
+  const open: Group[] = [{ repeats: false, starts: [], atStart: true }];
+  for (let at = 0; at < tokens.length; at++) {
+    const token = tokens[at]!;
+    const group = open.at(-1)!;
+    const isEndless = ENDLESS.test(tokens[at + 1] ?? "");
+    if (token.startsWith("(")) {
+      open.push({ repeats: false, starts: [], atStart: true });
+    } else if (token === ")") {
+      const closed = open.pop()!;
+      const isAmbiguous = new Set(closed.starts).size < closed.starts.length ||
+        closed.starts.length > 1 && closed.starts.some((start) => /^[.[\\(]/.test(start));
+      if (isEndless && (closed.repeats || isAmbiguous)) return true;
+      const around = open.at(-1);
+      if (!around) return true;
+      around.repeats ||= closed.repeats || isEndless;
+      if (around.atStart) around.starts.push("(");
+      around.atStart = false;
+    } else if (token === "|") {
+      group.atStart = true;
+    } else if (!QUANTIFIER.test(token)) {
+      if (group.atStart) group.starts.push(token);
+      group.atStart = false;
+      group.repeats ||= isEndless;
+    }
+  }
+  return false;
+}
+
+const TOKEN =
+  /\\.|\[(?:\\.|[^\]\\])*\]|\((?:\?(?:[:=!]|<[=!]|<\w+>))?|\)|\||[*+?]\??|\{\d+(?:,\d*)?\}\??|[^]/g;
+const QUANTIFIER = /^(?:[*+?]\??|\{\d+(?:,\d*)?\}\??)$/;
+/** Without end, or so far that it makes no difference. */
+const ENDLESS = /^(?:[*+]|\{\d+,\}|\{\d*,?\d{3,}\})/;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { schemaFaults, validate } from "./schema.ts";
+import { patternFault, schemaFaults, validate } from "./schema.ts";
 
 const object = (properties: Record<string, unknown>, rest: Record<string, unknown> = {}) => ({
   type: "object",
@@ -84,6 +84,7 @@ Deno.test("what would not be checked as written is a fault", () => {
     [object({ a: { type: "string", format: "color" } }), "/properties/a/format: is not a format"],
     [object({ a: { type: "string", format: "uri-reference" } }), "/properties/a/format"],
     [object({ a: { type: "string", pattern: "(" } }), "/properties/a/pattern: is not a regular"],
+    [object({ a: { type: "string", pattern: "^(a+)+$" } }), "/properties/a/pattern: repeats what"],
     [
       object({ a: { type: "string", pattern: "\\p{L}" } }),
       "/properties/a/pattern: needs the u flag",
@@ -159,5 +160,40 @@ Deno.test("every keyword that is not a fault is checked", () => {
   for (const [schema, value] of cases) {
     assert.deepEqual(schemaFaults(schema), [], JSON.stringify(schema));
     assert.equal(validate(schema, value).ok, false, JSON.stringify(schema));
+  }
+});
+
+Deno.test("patterns that match for ever are told from those that do not", () => {
+  for (
+    const pattern of [
+      "^(a+)+$",
+      "^(a*)*$",
+      "^([a-z]+\\s?)*$",
+      "^(\\w+\\.?)+@x$",
+      "^(a|a)*$",
+      "^(a|ab)+$",
+      "^(.|\\s)*$",
+      "^((ab)*)+$",
+      "^(?:x{1,}){2,}$",
+      "^(a{1,500})*$",
+      "^(a)\\1+$",
+    ]
+  ) {
+    assert.match(patternFault(pattern) ?? "", /for ever/, pattern);
+  }
+  for (
+    const pattern of [
+      "^[a-z][a-z0-9_]*$",
+      "^refs/.+/.+",
+      "^([a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?)$",
+      "^(act_)?[0-9]+$",
+      "^(SM|MM)[0-9a-fA-F]{32}$",
+      "^(ab|cd)+$",
+      "^\\(+\\)*$",
+      "^[(+)*]+$",
+      "^(?:a|b)*$",
+    ]
+  ) {
+    assert.equal(patternFault(pattern), undefined, pattern);
   }
 });

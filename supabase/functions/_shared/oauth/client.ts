@@ -103,18 +103,14 @@ export async function authorizationUrl(request: {
 
 /**
  * Whether a redirect may come from the provider that the browser was sent to: one that names its
- * issuer must name this one. All integrations share a redirect URI, so a provider could else have
- * another's codes brought to itself.
+ * issuer must name this one, and one whose row says that it does must not be silent. All integrations
+ * share a redirect URI, so a provider could else have another's codes brought to itself.
  *
  * @see https://www.rfc-editor.org/rfc/rfc9207
  */
-export function isFromIssuer(
-  auth: Auth & { issuer?: string },
-  settings: Settings,
-  issuer: string | null,
-): boolean {
-  if (issuer === null) return true;
+export function isFromIssuer(auth: Auth, settings: Settings, issuer: string | null): boolean {
   if (auth.issuer !== undefined) return issuer === auth.issuer;
+  if (issuer === null) return true;
   const authorizeUrl = auth.authorize_url && fillUrl(auth.authorize_url, settings);
   return authorizeUrl !== undefined && URL.canParse(issuer) &&
     new URL(issuer).origin === new URL(authorizeUrl).origin;

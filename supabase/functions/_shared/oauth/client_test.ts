@@ -411,6 +411,7 @@ Deno.test("an issuer that is named must be the one that was asked", () => {
   const named = { ...auth, issuer: "https://issuer.example/1" };
   assert.equal(isFromIssuer(named, {}, "https://issuer.example/1"), true);
   assert.equal(isFromIssuer(named, {}, "https://acme.example"), false);
+  assert.equal(isFromIssuer(named, {}, null), false);
 });
 
 Deno.test("a provider is told of a token that is given up, as far as it listens", async () => {

@@ -1,14 +1,10 @@
-/** Whether a credential works: the provider's health action, run with it once. */
+/** Whether a credential works: the provider's health action, run with it once, as any action is. */
 import type { Sql } from "../db.ts";
-import { toAppError } from "../errors.ts";
-import type { ActionRow } from "../gateway/catalogue.ts";
-import { baseUrlOf, seal } from "../gateway/credentials.ts";
+import type { AppError } from "../errors.ts";
+import { ExecutionError } from "../execution/types.ts";
+import type { ActionRow, ProviderRow } from "../gateway/catalogue.ts";
 import { atPointer } from "../gateway/pointer.ts";
-import { readProviderError } from "../gateway/provider_errors.ts";
-import { buildRequest } from "../gateway/request.ts";
-import { callProvider } from "../provider_http.ts";
 import {
-  allowsPrivateNetwork,
   type ConnectingContext,
   type CredentialType,
   resolveAuth,
@@ -42,77 +38,65 @@ export async function probe(
   { type, secrets }: { type: CredentialType; secrets: Record<string, string> },
 ): Promise<ProbeResult> {
   const { integration, provider, settings } = context;
-  if (!provider.health_action) {
-    return untested(`${provider.name} has no health action`);
-  }
+  if (!provider.health_action) return untested(`${provider.name} has no health action`);
   const [action] = await sql<ActionRow[]>`
     select * from marketplace.actions
     where provider_slug = ${provider.slug} and slug = ${provider.health_action}
   `;
-  if (!action) {
-    return untested(`${provider.name} has no action ${provider.health_action}`);
-  }
-  if (action.handler) {
-    return untested(`${action.slug} is more than one request`);
-  }
+  if (!action) return untested(`${provider.name} has no action ${provider.health_action}`);
 
-  const auth = resolveAuth(context, type);
-  const built = await buildRequest({
-    provider,
-    action,
-    baseUrl: baseUrlOf(
-      provider,
-      auth,
-      integration.config.api_base as string | undefined,
-    ),
+  // Loaded when somebody connects: renewing tokens does without it.
+  const { runAction } = await import("../execution/run.ts");
+  const id = crypto.randomUUID();
+  const run = await runAction(sql, {
+    begun: {
+      execution_id: id,
+      created_at: new Date().toISOString(),
+      correlation_id: id,
+      organization_id: id,
+      integration_id: integration.id,
+      // Whichever: what is tested takes the way in that its type names.
+      connection_id: id,
+      caller: "service",
+      user_id: null,
+      api_key_id: null,
+      job_id: null,
+      idempotency_key: null,
+      provider_key: id,
+      action: { ...action, timeout_ms: Math.min(action.timeout_ms, TIMEOUT_MS) },
+      provider: provider as typeof provider & ProviderRow,
+      integration,
+      grant: { state: "fresh", credential_type: type, settings, secrets, expires_at: null },
+      windows: [],
+    },
     parameters: {},
-    settings,
+    isTest: true,
   });
-  if (!built.ok) return untested(built.message);
-  const sealed = seal(built.request, auth, { settings, secrets });
-  if (!sealed.ok) return refused(`${sealed.message}.`);
-  const { method, url, headers, body } = sealed.request;
-  try {
-    const answer = await callProvider({
-      role: "provider",
-      integration: integration.slug,
-      method,
-      url,
-      headers,
-      ...(typeof body === "string" ? { body } : {}),
-      isIdempotent: true,
-      timeoutMs: TIMEOUT_MS,
-      allowPrivate: allowsPrivateNetwork(integration),
-    });
-    const told = parse(answer.text);
-    const error = readProviderError(provider.response_errors, told);
-    if (error) {
-      const said = `${integration.slug} said ${error.message ?? error.code ?? "an error"}`;
-      return error.kind === "rate_limited" ? untested(said) : refused(`${said}.`);
-    }
-    const result = await transformed(action.response_transform, told);
-    if (!result.ok) return refused(`${result.message}.`);
+  if (run.outcome.ok) {
+    const { output } = run.outcome;
+    if (output.kind === "content") await output.content.body.cancel();
+    const result = output.kind === "result" ? output.result : null;
     return {
       outcome: "works",
       message: null,
-      account: accountOf(result.value),
-      settings: readSettings(auth.health_settings, result.value),
+      account: accountOf(result),
+      settings: readSettings(resolveAuth(context, type).health_settings, result),
     };
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    const isRefused = /_(unauthorized|forbidden)$/.test(error.code);
-    // The failure's own words: a URL or a header is never among them.
-    return isRefused ? refused(error.message) : untested(error.message.replace(/\.$/, ""));
   }
+  const { error } = run.outcome;
+  // The failure's own words: a URL or a header is never among them.
+  const message = run.scrub(error.message);
+  return isRefusal(error) ? refused(message) : untested(message.replace(/\.$/, ""));
 }
 
-async function transformed(
-  expression: string | null,
-  body: unknown,
-): Promise<{ ok: true; value: unknown } | { ok: false; message: string }> {
-  if (expression === null) return { ok: true, value: body };
-  const { transform } = await import("../gateway/transform.ts");
-  return await transform(expression, body);
+/** Whether it was the credential that would not do, and not the provider or the way to it. */
+function isRefusal(error: AppError): boolean {
+  if (error.code === "credentials_missing" || error.code === "transform_failed") return true;
+  if (!(error instanceof ExecutionError) || error.code !== "provider_error") return false;
+  if (/^provider_(unauthorized|forbidden)$/.test(String(error.details?.reason))) return true;
+  // A failure in the body of a success.
+  const status = error.providerStatus ?? 0;
+  return error.effect === "refused" && status >= 200 && status < 300;
 }
 
 function readSettings(
@@ -159,14 +143,6 @@ function member(value: unknown, name: string): unknown {
       Object.hasOwn(value, name)
     ? (value as Record<string, unknown>)[name]
     : undefined;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 function refused(message: string): ProbeResult {
