@@ -1,5 +1,7 @@
 /** `mp workflows`: who carries jobs out, and whether they are let. */
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, Option } from "@commander-js/extra-typings";
+import { count } from "../arguments.ts";
+import { UsageError } from "../errors.ts";
 import { age, duration, stateColour } from "../output.ts";
 import { inSession } from "../session.ts";
 
@@ -60,6 +62,40 @@ export function addWorkflows(program: Command): void {
             isFlexible: true,
           },
         ], "There are no workflows.");
+      })
+    );
+
+  group.command("add")
+    .description("make a workflow known, so that rules can name it")
+    .argument("<slug>", "workflow; n8n's webhook has the same path")
+    .addOption(
+      new Option("--kind <kind>", "what runs it").choices(["n8n", "windmill", "http"]).default(
+        "n8n",
+      ),
+    )
+    .option("--endpoint <endpoint>", "a path there, or a URL (default: the slug)")
+    .option("--name <name>", "for people (default: the slug)")
+    .option("--max-concurrency <count>", "runs at a time (default: 5)", count)
+    .option("--allow-private-network", "it runs on this machine, or in your own network")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  mp workflows add announce-pushes\n" +
+        "  mp workflows add convert --kind http --endpoint https://tasks.example.com/convert",
+    )
+    .action((slug, options, command) =>
+      inSession(command, async ({ out, sql }) => {
+        const [row] = await sql`
+          insert into marketplace.workflows (
+            slug, name, kind, endpoint, max_concurrency, allows_private_network
+          )
+          values (
+            ${slug}, ${options.name ?? slug}, ${options.kind}, ${options.endpoint ?? slug},
+            ${options.maxConcurrency ?? 5}, ${options.allowPrivateNetwork ?? false}
+          )
+          on conflict do nothing
+          returning id`;
+        if (!row) throw new UsageError(`Workflow ${slug} exists: mp workflows ls shows it.`);
+        out.done(`${slug} takes jobs: mp rules add … --workflow ${slug}`, { workflow: slug });
       })
     );
 

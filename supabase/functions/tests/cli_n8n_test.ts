@@ -9,8 +9,8 @@ import { importWorkflows, readWorkflows, type WorkflowFile } from "../../../scri
 import { findN8n } from "../../../scripts/n8n/mod.ts";
 import { readSecrets, withApiKey } from "../../../scripts/n8n/owner.ts";
 import { signingSecret } from "../../../scripts/platform/database.ts";
-import { REPOSITORY, resolveLayout } from "../../../scripts/platform/layout.ts";
-import { type Examined, plant, run } from "./support_cli.ts";
+import { resolveLayout } from "../../../scripts/platform/layout.ts";
+import { copyOfTheCheckout, type Examined, plant, run } from "./support_cli.ts";
 
 const MIRROR = "github-artifacts-mirror";
 
@@ -19,19 +19,6 @@ const SCOPES = [
   ...["credential:list", "credential:update", "workflow:activate", "workflow:create"],
   ...["workflow:deactivate", "workflow:delete", "workflow:list", "workflow:update"],
 ];
-
-/** A checkout of the same files, for commands that write some. */
-async function copyOfTheCheckout(): Promise<string> {
-  const copy = await Deno.makeTempDir({ prefix: "marketplace-checkout-" });
-  for (const name of ["deno.json", "deno.lock", "n8n", "scripts", "supabase"]) {
-    const { success } = await new Deno.Command("cp", {
-      args: ["-R", join(REPOSITORY, name), join(copy, name)],
-    }).output();
-    assert.ok(success, name);
-  }
-  await Deno.symlink(join(REPOSITORY, "node_modules"), join(copy, "node_modules"));
-  return copy;
-}
 
 Deno.test("n8n and the files are compared and brought together", async (t) => {
   const url = Deno.env.get("N8N_URL")!;

@@ -292,7 +292,7 @@ Deno.test("the command line against a stack", async (t) => {
     );
 
     await step(
-      ["workflows ls", "workflows pause", "workflows resume"],
+      ["workflows add", "workflows ls", "workflows pause", "workflows resume"],
       "a workflow is held, and let run whatever held it",
       async () => {
         const slug = "github-artifacts-mirror";
@@ -308,6 +308,12 @@ Deno.test("the command line against a stack", async (t) => {
         await bench.text(["workflows", "resume", slug]);
         assert.equal(await state(), "active");
         await bench.text(["workflows", "pause", slug]); // nothing runs in what follows
+        const add = ["workflows", "add", "convert", "--kind", "http"];
+        await bench.text([...add, "--endpoint", "https://tasks.example.com/convert"]);
+        const again = await bench.run(add);
+        assert.equal(again.code, 2);
+        assert.match(again.error, /Workflow convert exists/);
+        await sql`delete from marketplace.workflows where slug = 'convert'`;
         assert.equal((await bench.run(["workflows", "pause", "nobody"])).code, 1);
       },
     );

@@ -48,6 +48,19 @@ export async function run(args: string[], options: RunOptions): Promise<Ran> {
   return { code, out: decoder.decode(stdout), error: decoder.decode(stderr) };
 }
 
+/** A checkout of the same files, for commands that write some; the caller removes it. */
+export async function copyOfTheCheckout(): Promise<string> {
+  const copy = await Deno.makeTempDir({ prefix: "marketplace-checkout-" });
+  for (const name of ["deno.json", "deno.lock", "n8n", "scripts", "supabase"]) {
+    const { success } = await new Deno.Command("cp", {
+      args: ["-R", join(REPOSITORY, name), join(copy, name)],
+    }).output();
+    assert.ok(success, name);
+  }
+  await Deno.symlink(join(REPOSITORY, "node_modules"), join(copy, "node_modules"));
+  return copy;
+}
+
 /** Something wrong, and what doctor must say of it. */
 export interface Fault {
   check: string;
