@@ -203,7 +203,7 @@ returns boolean
 language plpgsql
 volatile
 set search_path = ''
-set lock_timeout = '500ms' -- whoever comes next waits behind us: deliveries must not wait long
+set lock_timeout = '1200ms' -- deliveries wait behind us, so not long; an autovacuum gives way after deadlock_timeout, a second
 as $$
 declare
   v_name text := format('%s_%s', p_table, to_char(p_day, 'YYYYMMDD'));
@@ -254,7 +254,7 @@ returns int
 language plpgsql
 volatile
 set search_path = ''
-set lock_timeout = '500ms' -- dropping one locks the whole table: deliveries must not wait long
+set lock_timeout = '1200ms' -- deliveries wait behind us, so not long; an autovacuum gives way after deadlock_timeout, a second
 as $$
 declare
   v_partition record;
