@@ -13,6 +13,11 @@ import type { GitHubIssueInfo } from "./providers/github_issues.ts";
 import type { GoogleOAuthFixture } from "./providers/google.ts";
 import type { MailFixture, MailInfo, MailLabels } from "./providers/google_gmail.ts";
 import type { SubscriptionFixture } from "./providers/google_pubsub.ts";
+import type {
+  CalendarEventEdit,
+  CalendarEventFixture,
+  CalendarEventInfo,
+} from "./providers/google_calendar.ts";
 import type { GoogleChannelInfo } from "./providers/google_channels.ts";
 import type { DocumentEdit, DocumentFixture } from "./providers/google_docs.ts";
 import type {
@@ -30,6 +35,9 @@ import type { FlavourName } from "./s3/flavours.ts";
 import type { S3ObjectInfo } from "./s3/server.ts";
 
 export type {
+  CalendarEventEdit,
+  CalendarEventFixture,
+  CalendarEventInfo,
   DocumentEdit,
   DocumentFixture,
   DriveEdit,
@@ -218,6 +226,31 @@ export class SandboxClient {
   async gmailWatch(): Promise<{ topic: string; expires_at: string } | null> {
     type Answer = { watch: { topic: string; expires_at: string } | null };
     return (await this.#json<Answer>("GET", "/gmail/watch")).watch;
+  }
+
+  /** Makes an event in a calendar. */
+  createCalendarEvent(fixture: CalendarEventFixture): Promise<CalendarEventInfo> {
+    return this.#json("POST", "/calendar/events", fixture);
+  }
+
+  /** Changes an event. */
+  editCalendarEvent(id: string, edit: CalendarEventEdit): Promise<CalendarEventInfo> {
+    return this.#json("PATCH", `/calendar/events/${encodeURIComponent(id)}`, edit);
+  }
+
+  /** Cancels an event. */
+  async removeCalendarEvent(id: string): Promise<void> {
+    await this.#json("DELETE", `/calendar/events/${encodeURIComponent(id)}`);
+  }
+
+  /** Every event of all calendars, cancelled ones included. */
+  async calendarEvents(): Promise<CalendarEventInfo[]> {
+    return (await this.#json<{ events: CalendarEventInfo[] }>("GET", "/calendar/events")).events;
+  }
+
+  /** Lets every sync token that Calendar has given until now be gone (410). */
+  async expireCalendarSyncTokens(): Promise<void> {
+    await this.#json("POST", "/calendar/expire_sync_tokens");
   }
 
   /** Makes records in Odoo, of any model that the sandbox has. */

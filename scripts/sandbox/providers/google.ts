@@ -5,6 +5,7 @@ import { StorageFullError } from "../core/contents.ts";
 import { UploadCutError } from "../core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { bearerToken } from "../core/requests.ts";
+import { createCalendar } from "./google_calendar.ts";
 import { GoogleChannels } from "./google_channels.ts";
 import { createDocs } from "./google_docs.ts";
 import { createDrive } from "./google_drive.ts";
@@ -59,6 +60,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
   const sheets = createSheets(drive.files, drive.fixtures);
   const pubsub = new PubSub(sandbox);
   const gmail = createGmail(sandbox, pubsub);
+  const calendar = createCalendar(sandbox, channels);
   const app = new Hono<ObservedEnv>();
 
   app.post("/oauth2/token", async (c) => {
@@ -104,7 +106,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     if (!token) throw new GoogleError("forbidden", UNREGISTERED);
     if (!((tokens.get(token) ?? 0) > sandbox.clock.now())) throw new GoogleError("authError");
   };
-  for (const api of ["drive", "docs", "sheets", "gmail"]) {
+  for (const api of ["drive", "docs", "sheets", "gmail", "calendar"]) {
     app.use(`/${api}/*`, async (c, next) => (authenticate(c), await next()));
   }
   app.use("/upload/*", async (c, next) => {
@@ -112,7 +114,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     if (c.req.query("upload_id") === undefined) authenticate(c);
     await next();
   });
-  for (const api of [drive, docs, sheets, gmail]) app.route("/", api.app);
+  for (const api of [drive, docs, sheets, gmail, calendar]) app.route("/", api.app);
 
   app.all("*", (c) => {
     const { pathname } = new URL(c.req.url);
@@ -154,7 +156,9 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
     pubsub.subscribe(wanted);
     return c.json(wanted, 201);
   });
-  for (const api of [drive.fixtures, docs, sheets, gmail]) control.route("/", api.control);
+  for (const api of [drive.fixtures, docs, sheets, gmail, calendar]) {
+    control.route("/", api.control);
+  }
 
   return {
     name: "google",
@@ -173,6 +177,7 @@ export function createGoogle(sandbox: Sandbox, mountedAt: string): Provider {
       channels.reset();
       pubsub.reset();
       gmail.reset?.();
+      calendar.reset?.();
       await drive.reset();
     },
   };

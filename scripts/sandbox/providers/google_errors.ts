@@ -16,6 +16,8 @@ const REASONS = {
   channelInvalidAddress: [400, undefined, "Invalid WebHook address"],
   channelUnknownType: [400, undefined, "Unknown channel type"],
   dailyLimitExceeded: [403, undefined, "Daily Limit Exceeded"],
+  deleted: [410, undefined, "Resource has been deleted"],
+  duplicate: [409, undefined, "The requested identifier already exists."],
   exportSizeLimitExceeded: [403, undefined, "This file is too large to be exported."],
   fileIdInUse: [409, undefined, "A file already exists with the provided ID."],
   fileNotExportable: [403, undefined, "Export only supports Docs Editors files."],
@@ -25,6 +27,11 @@ const REASONS = {
     "Only files with binary content can be downloaded. Use Export with Docs Editors files.",
   ],
   forbidden: [403, "PERMISSION_DENIED", "The caller does not have permission"],
+  fullSyncRequired: [
+    410,
+    undefined,
+    "Sync token is no longer valid, a full sync is required.",
+  ],
   insufficientFilePermissions: [
     403,
     undefined,
@@ -40,6 +47,7 @@ const REASONS = {
   rateLimitExceeded: [403, undefined, "Rate Limit Exceeded"],
   required: [400, undefined, "Required"],
   storageQuotaExceeded: [403, undefined, "The user's Drive storage quota has been exceeded."],
+  timeRangeEmpty: [400, undefined, "The specified time range is empty."],
   userRateLimitExceeded: [403, undefined, "User Rate Limit Exceeded"],
 } as const satisfies Record<string, readonly [number, string | undefined, string]>;
 
@@ -144,6 +152,8 @@ export function googleErrorResponse(
 
 const DOMAINS: Partial<Record<GoogleReason, string>> = {
   dailyLimitExceeded: "usageLimits",
+  fullSyncRequired: "calendar",
   rateLimitExceeded: "usageLimits",
+  timeRangeEmpty: "calendar",
   userRateLimitExceeded: "usageLimits",
 };
