@@ -2,13 +2,13 @@
  * S3 and what speaks its protocol (R2, B2, MinIO, …) as a destination.
  *
  * Tickets are presigned PUTs. Where the source tells a SHA-256 and the service knows checksums, the
- * digest is part of the signature: other bytes are refused by S3 itself.
+ * digest is part of the signature: other bytes are refused by S3 itself. Only signatures are made
+ * here, by aws4fetch: the AWS SDK makes the same ones and triples the function's size.
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/PresignedUrlUploadObject.html
  * @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
  */
-import { HeadObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import { AwsClient } from "aws4fetch";
 import { z } from "zod";
 import { env } from "../env.ts";
 import { AppError } from "../errors.ts";
@@ -40,46 +40,38 @@ export const s3: Destination = {
   kind: "s3",
 
   async ticket(integration, upload, store) {
-    const { bucket, prefix, checksum } = settings(integration);
+    const { prefix, checksum } = settings(integration);
     const key = upload.destination_ref ?? `${prefix}${upload.path}`;
     if (!upload.destination_ref) await store.keepRef(key);
     const headers: Record<string, string> = { "content-type": upload.content_type };
     const digest = checksum === "sha256" && upload.sha256 ? hexToBase64(upload.sha256) : undefined;
     if (digest) headers["x-amz-checksum-sha256"] = digest;
-    const command = new PutObjectCommand({
-      Bucket: bucket,
-      Key: key,
-      ContentType: upload.content_type,
-      ...(digest ? { ChecksumSHA256: digest } : {}),
+    const url = await presign(integration, {
+      method: "PUT",
+      key,
+      headers,
+      seconds: UPLOAD_SECONDS,
     });
-    const url = await withClient(integration, (client) =>
-      getSignedUrl(client, command, {
-        expiresIn: UPLOAD_SECONDS,
-        // AWS ignores a checksum in the query: only a signed header is verified.
-        unhoistableHeaders: new Set(["x-amz-checksum-sha256"]),
-      }));
     return { method: "PUT", url, headers };
   },
 
   async stat(integration, destinationRef) {
-    const { bucket, checksum } = settings(integration);
-    const wantsChecksum = checksum === "sha256";
-    const command = new HeadObjectCommand({
-      Bucket: bucket,
-      Key: destinationRef,
-      ...(wantsChecksum ? { ChecksumMode: "ENABLED" as const } : {}),
+    const wantsChecksum = settings(integration).checksum === "sha256";
+    const headers: Record<string, string> = wantsChecksum
+      ? { "x-amz-checksum-mode": "ENABLED" }
+      : {};
+    const url = await presign(integration, {
+      method: "HEAD",
+      key: destinationRef,
+      headers,
+      seconds: HEAD_SECONDS,
     });
-    const url = await withClient(integration, (client) =>
-      getSignedUrl(client, command, {
-        expiresIn: HEAD_SECONDS,
-        unhoistableHeaders: new Set(["x-amz-checksum-mode"]),
-      }));
     const answer = await callProvider({
       role: "destination",
       integration: integration.slug,
       method: "HEAD",
       url,
-      headers: wantsChecksum ? { "x-amz-checksum-mode": "ENABLED" } : {},
+      headers,
       accept: [404],
       allowPrivate: allowsPrivateNetwork(integration),
     });
@@ -148,25 +140,48 @@ function settings(integration: Integration) {
   };
 }
 
-async function withClient<T>(
+/** What a presigned URL allows. */
+interface Permission {
+  method: "PUT" | "HEAD";
+  key: string;
+  /** To be sent along; AWS ignores a checksum in the query, only a signed header is verified. */
+  headers: Record<string, string>;
+  seconds: number;
+}
+
+async function presign(
   integration: Integration,
-  use: (client: S3Client) => Promise<T>,
-): Promise<T> {
-  const { endpoint, region, forcePathStyle, credentials } = settings(integration);
-  const client = new S3Client({
-    region,
-    credentials,
-    forcePathStyle,
-    ...(endpoint ? { endpoint } : {}),
-    // Else a presigned PUT carries the CRC32 of an empty body.
-    requestChecksumCalculation: "WHEN_REQUIRED",
-    responseChecksumValidation: "WHEN_REQUIRED",
-  });
-  try {
-    return await use(client);
-  } finally {
-    client.destroy();
-  }
+  { method, key, headers, seconds }: Permission,
+): Promise<string> {
+  const { credentials, region, ...place } = settings(integration);
+  const url = objectUrl({ ...place, region }, key);
+  url.searchParams.set("X-Amz-Expires", String(seconds));
+  const client = new AwsClient({ ...credentials, region, service: "s3", retries: 0 });
+  const signed = await client.sign(url.href, { method, headers, aws: { signQuery: true } });
+  return signed.url;
+}
+
+/** @see https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html */
+function objectUrl(
+  { bucket, endpoint, region, forcePathStyle }: Pick<
+    ReturnType<typeof settings>,
+    "bucket" | "endpoint" | "region" | "forcePathStyle"
+  >,
+  key: string,
+): URL {
+  const domain = region.startsWith("cn-") ? "amazonaws.com.cn" : "amazonaws.com";
+  const url = new URL(endpoint ?? `https://s3.${region}.${domain}`);
+  // The certificate's wildcard covers a name without dots only.
+  const isInPath = forcePathStyle || bucket.includes(".");
+  if (!isInPath) url.host = `${bucket}.${url.host}`;
+  const segments = (isInPath ? [bucket] : []).concat(key.split("/").map(encodeRfc3986));
+  url.pathname = `${url.pathname.replace(/\/$/, "")}/${segments.join("/")}`;
+  return url;
+}
+
+function encodeRfc3986(text: string): string {
+  return encodeURIComponent(text)
+    .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
 function misconfigured(integration: Integration, why: string): AppError {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { GetObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import { s3 } from "./s3.ts";
 import { carryOut, digest, MemoryStore, type TestSandbox, withSandbox } from "./testing.ts";
 import type { Integration, Upload } from "./types.ts";
@@ -124,4 +125,53 @@ Deno.test("a service that is away is an error to try again, not a missing object
       retryable: true,
     });
   });
+});
+
+Deno.test("an object's address is the one that the AWS SDK gives it", async () => {
+  const credentials = { access_key_id: "AKIDEXAMPLE", secret_access_key: "wJalrXUtnFEMI" };
+  const places = [
+    { bucket: "backups", region: "us-east-1" },
+    { bucket: "backups", region: "eu-central-1" },
+    { bucket: "my.backups", region: "eu-central-1" },
+    { bucket: "backups", region: "cn-north-1" },
+    { bucket: "backups", region: "eu-west-1", force_path_style: true },
+    { bucket: "backups", region: "auto", endpoint: "https://s3.example.com/below" },
+    {
+      bucket: "backups",
+      region: "auto",
+      endpoint: "https://s3.example.com:9000",
+      force_path_style: false,
+    },
+  ];
+  for (const config of places) {
+    const integration: Integration = {
+      id: "0198c7de-9a3c-7c11-8a5b-1f2e3d4c5b6a",
+      slug: "backups",
+      provider: "aws_s3",
+      is_default: false,
+      base_url: null,
+      config,
+      credentials,
+    };
+    for (
+      const path of ["a/b.zip", "ünï côde & +.zip", "it's (a) *test*!", "a%2Fb", "~x=y@z:1,2;3$"]
+    ) {
+      const ticket = await s3.ticket(integration, upload({ path }), new MemoryStore());
+      const client = new S3Client({
+        region: config.region,
+        forcePathStyle: config.force_path_style ?? "endpoint" in config,
+        ...("endpoint" in config ? { endpoint: config.endpoint } : {}),
+        credentials: {
+          accessKeyId: credentials.access_key_id,
+          secretAccessKey: credentials.secret_access_key,
+        },
+      });
+      const command = new PutObjectCommand({ Bucket: config.bucket, Key: path });
+      const expected = new URL(await getSignedUrl(client, command));
+      client.destroy();
+      const { origin, pathname, searchParams } = new URL(ticket.url);
+      assert.equal(origin + pathname, expected.origin + expected.pathname);
+      assert.equal(searchParams.get("X-Amz-Expires"), "900");
+    }
+  }
 });

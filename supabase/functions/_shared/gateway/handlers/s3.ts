@@ -1,8 +1,7 @@
 /**
  * S3 and what speaks its protocol: signed requests, XML answers.
  *
- * Signed with aws4fetch, which is 6 KB of Web Crypto; the AWS SDK, which transfers use for its
- * presigner, costs most of a second to load.
+ * Signed with aws4fetch, which is 6 KB of Web Crypto; the AWS SDK costs most of a second to load.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
 import { AwsClient } from "aws4fetch";
