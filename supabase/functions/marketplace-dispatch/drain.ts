@@ -33,6 +33,12 @@ const POLL_MS = 100;
 const SLOW_POLL_MS = 2_000;
 /** What is due within this time, in milliseconds, is waited for; later things are the sweep's. */
 const NEAR_MS = 5_000;
+/**
+ * From when on events need not ring, because there is always something to do, and until when:
+ * milliseconds of work, milliseconds without. A lone event is routed before that would be told.
+ */
+const LOADED_AFTER_MS = 100;
+const QUIET_AFTER_MS = 30;
 /** How long one announcement that we are polling lasts, and when it is renewed; milliseconds. */
 const MARK_MS = 2_000;
 const REMARK_MS = 1_000;
@@ -182,6 +188,7 @@ export async function drain(
 
   let markedUntil = 0;
   let reapAt = 0;
+  let busySince: number | undefined;
   let idleSince: number | undefined;
   let hasLingered = false;
   let near: number | undefined;
@@ -191,13 +198,6 @@ export async function drain(
   /** One look at the queue; returns whether there was anything to do. */
   async function pass(): Promise<boolean> {
     await record();
-    const now = Date.now();
-    let reaped = 0;
-    if (now >= reapAt) {
-      reaped = await reapLeases(sql);
-      report.reaped += reaped;
-      reapAt = now + REAP_EVERY_MS;
-    }
     const routed = await routeEvents(sql, ROUTE_BATCH);
     report.events += routed.events;
     report.jobs += routed.jobs;
@@ -210,6 +210,14 @@ export async function drain(
       : [];
     report.claimed += jobs.length;
     jobs.forEach(send);
+    // Last: what rang is an event, and does not wait for what nobody waits for by the millisecond.
+    const now = Date.now();
+    let reaped = 0;
+    if (now >= reapAt) {
+      reaped = await reapLeases(sql);
+      report.reaped += reaped;
+      reapAt = now + REAP_EVERY_MS;
+    }
     return reaped + routed.events + jobs.length > 0;
   }
 
@@ -239,16 +247,18 @@ export async function drain(
     doorbell.answer();
     try {
       // An event that was inserted while we were marked did not ring. Its transaction may commit a
-      // little later: the second half of the lingering looks for it, unmarked.
-      await announce(
-        idleSince === undefined || Date.now() - idleSince < lingerMs / 2,
-      );
+      // little later: the lingering looks for it, unmarked.
+      await announce(busySince !== undefined && Date.now() - busySince >= LOADED_AFTER_MS);
       const isBusy = await pass();
       failures = 0;
       if (isBusy) {
+        busySince ??= Date.now();
         idleSince = undefined;
         pollMs = FIRST_POLL_MS;
-      } else idleSince ??= Date.now();
+      } else {
+        idleSince ??= Date.now();
+        if (Date.now() - idleSince >= QUIET_AFTER_MS) busySince = undefined;
+      }
       if (isBusy && inFlight.size < concurrency) continue;
       hasLingered = idleSince !== undefined && Date.now() - idleSince >= lingerMs;
       const isDone = hasLingered && inFlight.size === 0 && outcomes.length === 0;
