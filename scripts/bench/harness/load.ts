@@ -59,7 +59,8 @@ export async function sendLoad(load: Load, signal: AbortSignal): Promise<LoadRes
     await writer.close();
     const { success, stdout } = await child.output();
     if (!success) throw new Error("The load generator failed; its reason stands above.");
-    return JSON.parse(new TextDecoder().decode(stdout));
+    // JSON has no NaN: a quantile of no answers at all.
+    return JSON.parse(new TextDecoder().decode(stdout), (_, value) => value ?? NaN);
   } finally {
     signal.removeEventListener("abort", stop);
   }
