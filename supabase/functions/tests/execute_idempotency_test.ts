@@ -1,5 +1,6 @@
 // The same key and request are one execution, whatever happens around it.
 import assert from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { useDatabase } from "./support_queue.ts";
 import {
   connect,
@@ -149,6 +150,101 @@ Deno.test("of a run that never reported, only what is harmless is run again", as
   assert.equal((await ask("things.keyed")).status, 200);
   const unknown = await ask("things.create");
   assert.deepEqual([unknown.status, unknown.body.error.code], [409, "outcome_unknown"]);
+});
+
+/** Runs an execution in another process, which is killed once the provider has been asked. */
+async function killedAtProvider(input: Record<string, unknown>): Promise<void> {
+  const asked = Promise.withResolvers<void>();
+  const over = Promise.withResolvers<void>();
+  provider.answer(async () => {
+    asked.resolve();
+    await over.promise;
+    return Response.json({ by: "the killed one" });
+  });
+  const worker = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-A",
+      "--quiet",
+      fileURLToPath(new URL("./support_execute_worker.ts", import.meta.url)),
+      JSON.stringify(input),
+    ],
+    stdin: "null",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn();
+  await asked.promise;
+  worker.kill("SIGKILL");
+  const { signal, stdout } = await worker.output();
+  assert.deepEqual([signal, stdout.byteLength], ["SIGKILL", 0]);
+  over.resolve();
+}
+
+Deno.test("killed between the provider and the report: never run twice, and never in doubt for long", async () => {
+  const { tenant, run } = await makeLane({
+    rate_limit: { quota: { limit: 1000, window_seconds: 86_400 } },
+  });
+  const [{ id: connection_id }] = await sql<[{ id: string }]>`
+    select id from marketplace.connections where organization_id = ${tenant.organizationId}
+  `;
+  const { key } = await makeKey(sql, tenant);
+  for (
+    const [action, isHarmless] of [["things.create", false], ["things.replace", true]] as const
+  ) {
+    const idempotency_key = crypto.randomUUID();
+    const parameters = { name: "n" };
+    const again = () => execute(key, { connection_id, action, parameters, idempotency_key });
+    provider.reset();
+    await killedAtProvider({
+      caller: { kind: "api_key", token: key },
+      correlationId: crypto.randomUUID(),
+      request: { connection_id, action, parameters, idempotency_key },
+    });
+    provider.reset();
+    provider.answer(() => Response.json({ by: "the next one" }));
+    assert.equal((await quotasOf(sql, tenant)).requests!.reserved, 1);
+
+    // Nobody can know yet that it is dead.
+    const early = await again();
+    assert.deepEqual([early.status, early.body.error.code], [409, "execution_in_progress"]);
+    assert.equal(early.headers.get("retry-after"), "1");
+    assert.equal(provider.received.length, 0);
+    // Another key, and none, are not kept waiting.
+    assert.equal((await run("things.list")).status, 200);
+
+    // The longest an execution may take has passed.
+    const [lease] = await sql`
+      select extract(epoch from lease_until - created_at) as seconds from marketplace.execution_results
+      where organization_id = ${tenant.organizationId} and idempotency_key = ${idempotency_key}
+    `;
+    await sql`
+      update marketplace.execution_results set lease_until = clock_timestamp()
+      where organization_id = ${tenant.organizationId} and idempotency_key = ${idempotency_key}
+    `;
+    assert.ok(Number(lease!.seconds) <= 161, `${lease!.seconds} s`);
+    provider.received.length = 0;
+    const late = await again();
+    if (isHarmless) {
+      assert.deepEqual([late.status, late.body.result], [200, { by: "the next one" }]);
+      assert.equal(provider.received.length, 1);
+      assert.equal((await again()).headers.get("idempotent-replayed"), "true");
+    } else {
+      assert.deepEqual([late.status, late.body.error.code], [409, "outcome_unknown"]);
+      assert.match(late.body.error.details.execution_id, /^[0-9a-f-]{36}$/);
+      assert.equal(provider.received.length, 0);
+    }
+
+    // What it had reserved is settled, and its row says what is known.
+    await sql`
+      update marketplace.execution_logs set created_at = now() - interval '11 minutes'
+      where organization_id = ${tenant.organizationId} and outcome = 'running'
+    `;
+    await sql`select marketplace.maintain_executions()`;
+    assert.equal((await quotasOf(sql, tenant)).requests!.reserved, 0);
+  }
+  const log = await logOf(sql, tenant);
+  assert.equal(log.filter(({ error_code }) => error_code === "execution_lost").length, 2);
+  assert.equal(log.filter(({ outcome }) => outcome === "running").length, 0);
 });
 
 Deno.test("an answer is kept for a day", async () => {

@@ -1562,6 +1562,7 @@ export type Database = {
           "event_id": string | null;
           "finished_at": string | null;
           "id": string;
+          "is_parked": boolean;
           "lease_expires_at": string | null;
           "lease_id": string | null;
           "max_attempts": number;
@@ -1593,6 +1594,7 @@ export type Database = {
           "event_id"?: string | null;
           "finished_at"?: string | null;
           "id"?: string;
+          "is_parked"?: boolean;
           "lease_expires_at"?: string | null;
           "lease_id"?: string | null;
           "max_attempts"?: number;
@@ -1623,6 +1625,7 @@ export type Database = {
           "event_id"?: string | null;
           "finished_at"?: string | null;
           "id"?: string;
+          "is_parked"?: boolean;
           "lease_expires_at"?: string | null;
           "lease_id"?: string | null;
           "max_attempts"?: number;
@@ -1687,6 +1690,8 @@ export type Database = {
           "description": string;
           "destination_integration_id": string | null;
           "destination_template": string;
+          "event_type_key": string;
+          "event_type_patterns": (string)[];
           "event_types": (string)[];
           "filter": unknown;
           "id": string;
@@ -1699,6 +1704,7 @@ export type Database = {
           "organization_id": string;
           "pattern_key": string;
           "pattern_regex": string;
+          "pattern_shape": number;
           "paused_at": string | null;
           "priority": number;
           "retry_base": string | null;
@@ -1720,6 +1726,8 @@ export type Database = {
           "description"?: string;
           "destination_integration_id"?: string | null;
           "destination_template"?: string;
+          "event_type_key"?: never;
+          "event_type_patterns"?: never;
           "event_types"?: (string)[];
           "filter"?: unknown;
           "id"?: string;
@@ -1732,6 +1740,7 @@ export type Database = {
           "organization_id": string;
           "pattern_key"?: never;
           "pattern_regex"?: never;
+          "pattern_shape"?: never;
           "paused_at"?: string | null;
           "priority"?: number;
           "retry_base"?: string | null;
@@ -1751,6 +1760,8 @@ export type Database = {
           "description"?: string;
           "destination_integration_id"?: string | null;
           "destination_template"?: string;
+          "event_type_key"?: never;
+          "event_type_patterns"?: never;
           "event_types"?: (string)[];
           "filter"?: unknown;
           "id"?: string;
@@ -1763,6 +1774,7 @@ export type Database = {
           "organization_id"?: string;
           "pattern_key"?: never;
           "pattern_regex"?: never;
+          "pattern_shape"?: never;
           "paused_at"?: string | null;
           "priority"?: number;
           "retry_base"?: string | null;
