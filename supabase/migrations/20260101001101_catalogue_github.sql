@@ -231,40 +231,6 @@ select marketplace.register_action('github', 'repos.createDispatchEvent', 'POST'
 }
 $json$, p_response_type => 'none', p_name => 'Trigger a repository_dispatch event', p_scopes => '{repo}');
 
-select marketplace.register_action('github', 'repos.createWebhook', 'POST', '/repos/{owner}/{repo}/hooks', $json$
-{
-  "type": "object", "additionalProperties": false, "required": ["owner", "repo", "config"],
-  "properties": {
-    "owner": {"type": "string", "minLength": 1}, "repo": {"type": "string", "minLength": 1},
-    "events": {"type": "array", "items": {"type": "string"}, "default": ["push"]},
-    "active": {"type": "boolean", "default": true},
-    "config": {
-      "type": "object", "additionalProperties": false, "required": ["url"],
-      "properties": {
-        "url": {"type": "string", "format": "uri"},
-        "content_type": {"enum": ["json", "form"], "default": "json"},
-        "secret": {"type": "string"},
-        "insecure_ssl": {"enum": ["0", "1"]}
-      }
-    }
-  }
-}
-$json$, p_request_transform => '$merge([{"name": "web"}, $body])', p_name => 'Create a repository webhook',
-p_scopes => '{admin:repo_hook}', p_sensitive_paths => '{/config/secret}');
-
-select marketplace.register_action('github', 'repos.listWebhookDeliveries', 'GET', '/repos/{owner}/{repo}/hooks/{hook_id}/deliveries', $json$
-{
-  "type": "object", "additionalProperties": false, "required": ["owner", "repo", "hook_id"],
-  "properties": {
-    "owner": {"type": "string", "minLength": 1}, "repo": {"type": "string", "minLength": 1},
-    "hook_id": {"type": "integer", "minimum": 1},
-    "status": {"enum": ["success", "failure"]},
-    "per_page": {"type": "integer", "minimum": 1, "maximum": 100},
-    "cursor": {"type": "string"}
-  }
-}
-$json$, p_name => 'List a webhook''s deliveries', p_pagination => '{"style": "link", "items": ""}', p_scopes => '{read:repo_hook}');
-
 -- Issues --------------------------------------------------------------------------------------
 
 select marketplace.register_action('github', 'issues.listForRepo', 'GET', '/repos/{owner}/{repo}/issues', $json$

@@ -36,7 +36,7 @@ from (
     '{"quota": {"limit": 300, "window_seconds": 60}}'
   ),
   (
-    'google_sheets', array['https://www.googleapis.com/auth/spreadsheets'], null,
+    'google_sheets', array['https://www.googleapis.com/auth/spreadsheets', 'https://www.googleapis.com/auth/drive.readonly'], null,
     '{"quota": {"limit": 60, "window_seconds": 60}}'
   ),
   (

@@ -255,6 +255,7 @@ select marketplace.register_action('google_calendar', 'events.list', 'GET', '/ca
     "showDeleted": {"type": "boolean"},
     "timeZone": {"type": "string"},
     "syncToken": {"type": "string"},
+    "fields": {"type": "string", "description": "Such as: nextPageToken, items(id, status, updated)"},
     "maxResults": {"type": "integer", "minimum": 1, "maximum": 2500},
     "pageToken": {"type": "string"}
   }

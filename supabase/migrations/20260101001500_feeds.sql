@@ -320,7 +320,7 @@ as $$
   select jsonb_build_object(
     'cursor_id', l.id, 'lease_id', l.lease_id, 'feed', l.feed, 'scope', l.scope, 'account', l.account,
     'cursor', l.cursor, 'progress', l.progress, 'connection_id', l.connection_id, 'created_at', l.created_at,
-    'caught_up_at', l.caught_up_at, 'integration', marketplace._integration_json(l.integration_id)
+    'claimed_at', l.pull_started_at, 'caught_up_at', l.caught_up_at, 'integration', marketplace._integration_json(l.integration_id)
   )
   from leased as l
 $$;

@@ -39,7 +39,9 @@ export class CallError extends Error {
 
   /** Whether it may have been done all the same. */
   get isPossible(): boolean {
-    return this.code === "provider_error" && (this.status === undefined || this.status >= 500);
+    // A success whose answer broke off is one.
+    const { status = 0 } = this;
+    return this.code === "provider_error" && (status < 300 || status >= 500);
   }
 }
 

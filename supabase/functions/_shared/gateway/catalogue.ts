@@ -242,6 +242,7 @@ export const HANDLERS: Readonly<Record<string, string>> = {
   gmail_message: "a Gmail message as one text, with its attachments' names and its thread's link",
   gmail_attachment: "a Gmail attachment's bytes",
   drive_upload: "a Google Drive upload: multipart when small, a resumable session otherwise",
+  drive_api: "a request of Drive's API for Docs or Sheets",
   google_docs_export: "a Google Doc as Markdown or another format, through Drive's export",
   google_docs_files: "a Google Doc as Markdown with its images beside it",
   google_sheets_rows: "a range of a spreadsheet as rows by column name",

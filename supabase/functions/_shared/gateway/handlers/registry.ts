@@ -7,6 +7,7 @@ import { AppError } from "../../errors.ts";
 
 const LOADERS: Readonly<Record<string, () => Promise<Handler>>> = {
   gmail_send: async () => (await import("./gmail_send.ts")).gmailSend,
+  drive_api: async () => (await import("./drive_api.ts")).driveApi,
   drive_upload: async () => (await import("./drive_upload.ts")).driveUpload,
   gmail_message: async () => (await import("./gmail_message.ts")).gmailMessage,
   gmail_attachment: async () => (await import("./gmail_attachment.ts")).gmailAttachment,
