@@ -119,14 +119,15 @@ export class Feeds {
     `;
   }
 
-  /** Waits until nobody pulls it, nothing is due, and the next push would be heard at once. */
+  /** Waits until nobody pulls it and nothing is due; the next push is heard at once. */
   async settled(cursorId: string): Promise<void> {
     await until(
       async () => {
         const [cursor] = await this.sql`
-        select from marketplace.sync_cursors
-        where id = ${cursorId} and lease_id is null and due_at > now() and not_before <= now()
-      `;
+          update marketplace.sync_cursors set not_before = '-infinity'
+          where id = ${cursorId} and lease_id is null and due_at > now() + interval '1 minute'
+          returning id
+        `;
         return cursor;
       },
       "the cursor to be pulled",
