@@ -207,14 +207,22 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+  v_hook marketplace.provider_webhooks;
 begin
   update marketplace.provider_webhooks as h
   set hook_id = p_hook_id, sent_event_types = p_event_types, sent_address = p_address, sent_proof_id = p_proof_id,
     status = case when p_hook_id is null then 'removed' else 'active' end,
     checked_at = clock_timestamp(), due_at = clock_timestamp() + interval '1 day',
     failure_count = 0, error_message = null, lease_id = null, lease_until = null
-  where h.id = p_id and h.lease_id = p_lease_id;
-  return found;
+  where h.id = p_id and h.lease_id = p_lease_id
+  returning h.* into v_hook;
+  -- its delivery log can be followed from now on
+  update marketplace.sync_cursors as c
+  set due_at = clock_timestamp(), not_before = '-infinity'
+  where c.integration_id = v_hook.integration_id and c.feed = 'github.deliveries' and c.scope = v_hook.target
+    and c.cursor is null and c.is_active and v_hook.hook_id is not null;
+  return v_hook.id is not null;
 end
 $$;
 comment on function marketplace.record_webhook(uuid, uuid, text, text[], text, uuid) is
