@@ -473,6 +473,47 @@ export interface Actions {
       issue_number: number;
       state_reason?: "completed" | "not_planned" | "duplicate" | "reopened" | null;
     };
+    /** Create a webhook */
+    "orgs.createWebhook": {
+      org: string;
+      active?: boolean;
+      config: {
+        url: string;
+        secret?: string;
+        content_type?: "json" | "form";
+        insecure_ssl?: "0" | "1";
+      };
+      events?: Array<string>;
+    };
+    /** Delete a webhook */
+    "orgs.deleteWebhook": { org: string; hook_id: number };
+    /** Get a delivery of a webhook */
+    "orgs.getWebhookDelivery": { org: string; hook_id: number; delivery_id: number };
+    /** List a webhook's deliveries */
+    "orgs.listWebhookDeliveries": {
+      org: string;
+      cursor?: string;
+      status?: "success" | "failure";
+      hook_id: number;
+      per_page?: number;
+    };
+    /** List webhooks */
+    "orgs.listWebhooks": { org: string; page?: number; per_page?: number };
+    /** Deliver a webhook again */
+    "orgs.redeliverWebhookDelivery": { org: string; hook_id: number; delivery_id: number };
+    /** Change a webhook */
+    "orgs.updateWebhook": {
+      org: string;
+      active?: boolean;
+      config?: {
+        url?: string;
+        secret?: string;
+        content_type?: "json" | "form";
+        insecure_ssl?: "0" | "1";
+      };
+      events?: Array<string>;
+      hook_id: number;
+    };
     /** Create a pull request */
     "pulls.create": {
       /** Branch to merge into */
@@ -569,7 +610,7 @@ export interface Actions {
       target_commitish?: string;
       generate_release_notes?: boolean;
     };
-    /** Create a repository webhook */
+    /** Create a webhook */
     "repos.createWebhook": {
       repo: string;
       owner: string;
@@ -593,6 +634,8 @@ export interface Actions {
       /** Commit message */
       message: string;
     };
+    /** Delete a webhook */
+    "repos.deleteWebhook": { repo: string; owner: string; hook_id: number };
     /** Get a repository */
     "repos.get": { repo: string; owner: string };
     /** Get a file or folder */
@@ -604,6 +647,13 @@ export interface Actions {
       path: string;
       repo: string;
       owner: string;
+    };
+    /** Get a delivery of a webhook */
+    "repos.getWebhookDelivery": {
+      repo: string;
+      owner: string;
+      hook_id: number;
+      delivery_id: number;
     };
     /** List branches */
     "repos.listBranches": {
@@ -649,6 +699,15 @@ export interface Actions {
       hook_id: number;
       per_page?: number;
     };
+    /** List webhooks */
+    "repos.listWebhooks": { page?: number; repo: string; owner: string; per_page?: number };
+    /** Deliver a webhook again */
+    "repos.redeliverWebhookDelivery": {
+      repo: string;
+      owner: string;
+      hook_id: number;
+      delivery_id: number;
+    };
     /** Bring files up to date, without overwriting others' work */
     "repos.syncFiles": {
       repo: string;
@@ -668,6 +727,20 @@ export interface Actions {
       message: string;
       /** Path to blob SHA as it was left last time. Files that are not in files any more are deleted */
       expected?: Record<string, string>;
+    };
+    /** Change a webhook */
+    "repos.updateWebhook": {
+      repo: string;
+      owner: string;
+      active?: boolean;
+      config?: {
+        url?: string;
+        secret?: string;
+        content_type?: "json" | "form";
+        insecure_ssl?: "0" | "1";
+      };
+      events?: Array<string>;
+      hook_id: number;
     };
     /** Search code */
     "search.code": {
@@ -965,6 +1038,8 @@ export interface Actions {
     /** List events */
     "events.list": {
       q?: string;
+      /** Such as: nextPageToken, items(id, status, updated) */
+      fields?: string;
       orderBy?: "startTime" | "updated";
       timeMax?: string;
       timeMin?: string;
@@ -1041,6 +1116,37 @@ export interface Actions {
     };
   };
   google_docs: {
+    /** Get where changes begin */
+    "changes.getStartPageToken": { driveId?: string; supportsAllDrives?: boolean };
+    /** List changes */
+    "changes.list": {
+      fields?: string;
+      driveId?: string;
+      pageSize?: number;
+      /** Of changes.getStartPageToken, or the last newStartPageToken */
+      pageToken: string;
+      includeRemoved?: boolean;
+      restrictToMyDrive?: boolean;
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
+    };
+    /** Watch for changes */
+    "changes.watch": {
+      /** Id of the channel, chosen by the caller */
+      id: string;
+      type?: "web_hook";
+      /** Comes back with every notification */
+      token?: string;
+      address: string;
+      driveId?: string;
+      pageToken: string;
+      /** Unix milliseconds */
+      expiration?: string;
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
+    };
+    /** Stop watching */
+    "channels.stop": { id: string; resourceId: string };
     /** Change a document */
     "documents.batchUpdate": {
       requests: Array<Record<string, unknown>>;
@@ -1083,6 +1189,33 @@ export interface Actions {
       documentId: string;
       /** Text to find and what to put there: {"{{customer}}": "Acme"} */
       replacements: Record<string, string>;
+    };
+    /** Get a file's metadata */
+    "files.get": {
+      /** Such as: id, name, size, md5Checksum, parents */
+      fields?: string;
+      fileId: string;
+      supportsAllDrives?: boolean;
+    };
+    /** List or search files */
+    "files.list": {
+      /** Such as: name contains 'report' and trashed = false and '<folder id>' in parents */
+      q?: string;
+
+      /** Such as: nextPageToken, files(id, name, mimeType) */
+      fields?: string;
+
+      /** drive, appDataFolder */
+      spaces?: string;
+      corpora?: "user" | "domain" | "drive" | "allDrives";
+      driveId?: string;
+      /** Such as: folder,modifiedTime desc */
+      orderBy?: string;
+      pageSize?: number;
+      pageToken?: string;
+      /** True to see shared drives */
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
     };
   };
   google_drive: {
@@ -1283,6 +1416,64 @@ export interface Actions {
     };
   };
   google_sheets: {
+    /** Get where changes begin */
+    "changes.getStartPageToken": { driveId?: string; supportsAllDrives?: boolean };
+    /** List changes */
+    "changes.list": {
+      fields?: string;
+      driveId?: string;
+      pageSize?: number;
+      /** Of changes.getStartPageToken, or the last newStartPageToken */
+      pageToken: string;
+      includeRemoved?: boolean;
+      restrictToMyDrive?: boolean;
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
+    };
+    /** Watch for changes */
+    "changes.watch": {
+      /** Id of the channel, chosen by the caller */
+      id: string;
+      type?: "web_hook";
+      /** Comes back with every notification */
+      token?: string;
+      address: string;
+      driveId?: string;
+      pageToken: string;
+      /** Unix milliseconds */
+      expiration?: string;
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
+    };
+    /** Stop watching */
+    "channels.stop": { id: string; resourceId: string };
+    /** Get a file's metadata */
+    "files.get": {
+      /** Such as: id, name, size, md5Checksum, parents */
+      fields?: string;
+      fileId: string;
+      supportsAllDrives?: boolean;
+    };
+    /** List or search files */
+    "files.list": {
+      /** Such as: name contains 'report' and trashed = false and '<folder id>' in parents */
+      q?: string;
+
+      /** Such as: nextPageToken, files(id, name, mimeType) */
+      fields?: string;
+
+      /** drive, appDataFolder */
+      spaces?: string;
+      corpora?: "user" | "domain" | "drive" | "allDrives";
+      driveId?: string;
+      /** Such as: folder,modifiedTime desc */
+      orderBy?: string;
+      pageSize?: number;
+      pageToken?: string;
+      /** True to see shared drives */
+      supportsAllDrives?: boolean;
+      includeItemsFromAllDrives?: boolean;
+    };
     /** Change a spreadsheet */
     "spreadsheets.batchUpdate": {
       requests: Array<Record<string, unknown>>;
