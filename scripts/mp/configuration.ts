@@ -20,6 +20,7 @@ const Settings = z.strictObject({
   job_retention: z.string(),
   rejection_retention: z.string(),
   partitions_ahead: z.int(),
+  reconcile_every: z.string(),
 });
 
 const Organization = z.strictObject({ slug, name: z.string(), is_default: z.boolean() });
@@ -78,6 +79,7 @@ const Rule = z.strictObject({
   retry_cap: z.string().nullable(),
   concurrency_key: z.string().nullable(),
   absorbs: z.boolean(),
+  schedule: z.string().nullable(),
   config: object,
 });
 
@@ -125,7 +127,8 @@ export const LISTS = Object.keys(KEYS) as ListName[];
 export async function readConfiguration(sql: Sql): Promise<Configuration> {
   const [settings] = await sql<Configuration["settings"][]>`
     select event_retention::text, dedupe_retention::text, attempt_retention::text,
-      execution_retention::text, job_retention::text, rejection_retention::text, partitions_ahead
+      execution_retention::text, job_retention::text, rejection_retention::text, partitions_ahead,
+      reconcile_every::text
     from marketplace.settings`;
   const organizations = await sql<Configuration["organizations"]>`
     select slug, name, is_default from marketplace.organizations`;
@@ -150,7 +153,8 @@ export async function readConfiguration(sql: Sql): Promise<Configuration> {
     select r.name, r.description, s.slug as source, r.is_active, r.event_types, r.source_pattern,
       r.filter::text, r.artifact_types, d.slug as destination, r.destination_template,
       w.slug as workflow, n.slug as notify, r.notify_channel, r.priority, r.max_attempts,
-      r.retry_base::text, r.retry_cap::text, r.concurrency_key, r.absorbs, r.config
+      r.retry_base::text, r.retry_cap::text, r.concurrency_key, r.absorbs, r.schedule,
+      r.config
     from marketplace.sync_rules as r
     join marketplace.integrations as s on s.id = r.source_integration_id
     join marketplace.workflows as w on w.id = r.workflow_id

@@ -21,6 +21,7 @@ const rule = {
   retry_cap: null,
   concurrency_key: null,
   absorbs: false,
+  schedule: null,
   config: { a: 1, b: { c: 2 } },
 };
 
@@ -35,6 +36,7 @@ const document = (rules: object[]): Configuration =>
       job_retention: "90 days",
       rejection_retention: "7 days",
       partitions_ahead: 7,
+      reconcile_every: "15 minutes",
     },
     organizations: [{ slug: "default", name: "Default", is_default: true }],
     integrations: [],

@@ -23,6 +23,7 @@ import { addSend } from "./commands/send.ts";
 import { addStatus } from "./commands/status.ts";
 import { addTail } from "./commands/tail.ts";
 import { addTrace } from "./commands/trace.ts";
+import { addWatches } from "./commands/watches.ts";
 import { addWorkflows } from "./commands/workflows.ts";
 import { describeFault } from "./errors.ts";
 
@@ -51,6 +52,7 @@ const COMMANDS = [
   addDead,
   addIntegrations,
   addConnections,
+  addWatches,
   addRules,
   addWorkflows,
   addNotifications,

@@ -83,7 +83,7 @@ export function addRules(program: Command): void {
             r.event_types, r.source_pattern, r.filter::text as filter, r.artifact_types,
             d.slug as destination, r.destination_template, w.slug as workflow,
             n.slug as notify, r.notify_channel, r.priority, r.max_attempts,
-            r.concurrency_key, r.absorbs, r.config, r.created_at, r.updated_at
+            r.concurrency_key, r.absorbs, r.schedule, r.next_run_at, r.config, r.created_at, r.updated_at
           from marketplace.sync_rules as r
           join marketplace.integrations as s on s.id = r.source_integration_id
           left join marketplace.integrations as d on d.id = r.destination_integration_id
@@ -112,6 +112,7 @@ export function addRules(program: Command): void {
     .option("--max-attempts <count>", "default: the workflow's", count)
     .option("--concurrency-key <template>", "jobs of one key run in order, such as {account}")
     .option("--absorbs", "a waiting job takes newer events of its key in")
+    .option("--schedule <cron>", 'makes jobs by itself, in UTC, such as "0 3 * * *"')
     .option("--description <text>", "why it is there", "")
     .addHelpText(
       "after",
@@ -133,7 +134,8 @@ export function addRules(program: Command): void {
           insert into marketplace.sync_rules (
             name, description, source_integration_id, event_types, source_pattern, filter,
             artifact_types, destination_integration_id, destination_template, workflow_id,
-            notify_integration_id, notify_channel, priority, max_attempts, concurrency_key, absorbs
+            notify_integration_id, notify_channel, priority, max_attempts, concurrency_key, absorbs,
+            schedule
           )
           values (
             ${name}, ${options.description}, ${integration(options.source)},
@@ -142,7 +144,7 @@ export function addRules(program: Command): void {
             (select id from marketplace.workflows where slug = ${workflow ?? null}),
             ${integration(options.notify)}, ${options.channel ?? null}, ${options.priority},
             ${options.maxAttempts ?? null}, ${options.concurrencyKey ?? null},
-            ${options.absorbs ?? false}
+            ${options.absorbs ?? false}, ${options.schedule ?? null}
           )
           returning id`;
         out.done(`Rule ${rule!.id} is in force.`, { id: rule!.id, name });
@@ -291,10 +293,10 @@ async function judge(sql: Sql, subject: Subject): Promise<Verdict[]> {
         jsonb_populate_record(r, '{"source_pattern": "**", "pattern_regex": "^.*$", "filter": null}'),
         e.type, e.path, e.payload) as type_fits,
       marketplace._rule_matches(
-        jsonb_populate_record(r, '{"event_types": [], "filter": null}'),
+        jsonb_populate_record(r, '{"event_types": ["*"], "filter": null}'),
         e.type, e.path, e.payload) as path_fits,
       marketplace._rule_matches(
-        jsonb_populate_record(r, '{"event_types": [], "source_pattern": "**", "pattern_regex": "^.*$"}'),
+        jsonb_populate_record(r, '{"event_types": ["*"], "source_pattern": "**", "pattern_regex": "^.*$"}'),
         e.type, e.path, e.payload) as filter_fits,
       case when not w.is_active then 'disabled' when w.paused_at is not null then 'paused' end as workflow_state
     from event as e
@@ -307,7 +309,10 @@ async function judge(sql: Sql, subject: Subject): Promise<Verdict[]> {
     matches: row.matches,
     reasons: [
       !row.is_active && "the rule is inactive",
-      !row.type_fits && `event type: ${row.event_types.join(", ")} is wanted`,
+      !row.type_fits &&
+      (row.event_types.length > 0
+        ? `event type: ${row.event_types.join(", ")} is wanted`
+        : "event type: none is named, so that the schedule alone makes its jobs"),
       !row.path_fits &&
       `pattern: ${row.source_pattern} does not match ${resource_path || "no path"}`,
       !row.filter_fits && `filter: ${row.filter} finds nothing in the payload`,

@@ -514,6 +514,23 @@ Deno.test("the command line against a stack", async (t) => {
     );
 
     await step(
+      ["watches ls", "watches add", "watches rm"],
+      "accounts are followed, listed and left alone again",
+      async () => {
+        await bench.text(["integrations", "register", "team-drive", "--provider", "google_drive"]);
+        await bench.text(["watches", "add", "team-drive"]);
+        assert.match(await bench.text(["watches", "ls"]), /team-drive +drive\.changes/);
+        const added = await bench.run(["watches", "add", "github-actions"]);
+        assert.equal(added.code, 1);
+        assert.match(added.error, /neither a repository nor an organization/);
+        await bench.text(["watches", "rm", "team-drive"]);
+        assert.deepEqual(await bench.json(["watches", "ls"]), []);
+        assert.equal((await bench.run(["watches", "rm", "team-drive"])).code, 1);
+        await bench.sql`delete from marketplace.integrations where slug = 'team-drive'`;
+      },
+    );
+
+    await step(
       ["keys create", "keys ls", "keys revoke", "connections ls", "quota", "alerts", "status"],
       "keys, connections, quotas, alerts and the state at a glance",
       async () => {
