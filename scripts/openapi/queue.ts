@@ -22,8 +22,16 @@ const Drained = answering<DrainReport>()(z.object({
 })).meta({ id: "DrainReport" });
 
 const Maintained = answering<MaintainReport>()(z.object({
-  refreshed: z.int(),
-  failed: z.int(),
+  refreshed: z.int().describe("Tokens."),
+  failed: z.int().describe("Tokens."),
+  pulls: z.int().describe("Of feeds of changes."),
+  events: z.int().describe("That pulls stored."),
+  failed_pulls: z.int(),
+  channels_opened: z.int(),
+  channels_stopped: z.int(),
+  failed_channels: z.int(),
+  webhooks: z.int().describe("At providers, looked at."),
+  failed_webhooks: z.int(),
 })).meta({ id: "MaintainReport" });
 
 /** Routes of marketplace-dispatch. */
@@ -71,7 +79,7 @@ export const MAINTAIN: Operation[] = [{
   id: "maintain",
   method: "post",
   path: "/marketplace-maintain",
-  summary: "Renew tokens that are about to end",
+  summary: "Renew tokens, pull what has changed, keep push channels and webhooks",
   credentials: ["ringKey", "serviceKey"],
   query: Wait,
   answers: {

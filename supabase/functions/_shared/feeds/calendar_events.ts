@@ -4,6 +4,7 @@
  */
 import { CallError } from "./call.ts";
 import { openChannel, stopChannel } from "./google_channels.ts";
+import { untoldSince } from "./listing.ts";
 import { CursorExpired, type Feed, type FeedEvent, type Page, type PullContext } from "./types.ts";
 
 interface CalendarEvent {
@@ -20,8 +21,6 @@ interface EventsPage {
   nextSyncToken?: string;
 }
 
-const MARGIN_MS = 10 * 60_000;
-
 /** A calendar's events. */
 export const calendarEvents: Feed = {
   // There is no token of now: it stands at the end of a listing of everything.
@@ -30,6 +29,7 @@ export const calendarEvents: Feed = {
     const { result } = await call<EventsPage>("events.list", {
       calendarId: calendarOf(cursor.scope),
       maxResults: 2500,
+      showDeleted: true,
       fields: "nextPageToken,nextSyncToken",
       ...(page ? { pageToken: page } : {}),
     });
@@ -43,12 +43,8 @@ export const calendarEvents: Feed = {
   pull: readPage,
 
   async restart(context) {
-    const { caught_up_at, created_at, claimed_at } = context.cursor;
-    const since = new Date(Date.parse(caught_up_at ?? created_at) - MARGIN_MS).toISOString();
-    return await readPage({
-      ...context,
-      cursor: { ...context.cursor, progress: { mode: "listing", since, begun: claimed_at } },
-    });
+    const progress = { mode: "listing", since: untoldSince(context.cursor) } as const;
+    return await readPage({ ...context, cursor: { ...context.cursor, progress } });
   },
 
   open: async (task, call) =>
@@ -64,7 +60,7 @@ function calendarOf(scope: string): string {
   return scope || "primary";
 }
 
-async function readPage({ call, cursor }: PullContext): Promise<Page> {
+async function readPage({ call, cursor, known }: PullContext): Promise<Page> {
   const { progress } = cursor;
   const isListing = progress?.mode === "listing";
   let answer: EventsPage;
@@ -72,6 +68,7 @@ async function readPage({ call, cursor }: PullContext): Promise<Page> {
     answer = (await call<EventsPage>("events.list", {
       calendarId: calendarOf(cursor.scope),
       maxResults: 250,
+      showDeleted: true,
       ...(isListing ? {} : { syncToken: cursor.cursor }),
       ...(progress?.page ? { pageToken: progress.page } : {}),
     })).result;
@@ -81,10 +78,14 @@ async function readPage({ call, cursor }: PullContext): Promise<Page> {
     throw isOld ? new CursorExpired(error.message) : error;
   }
   const { items = [], nextPageToken, nextSyncToken } = answer;
-  const since = isListing ? Date.parse(progress.since!) : -Infinity;
-  const changed = items.filter(({ updated }) =>
-    !isListing || updated !== undefined && Date.parse(updated) > since
-  );
+  const told = isListing ? await known(items.map(({ id }) => id)) : undefined;
+  const since = Date.parse(progress?.since ?? "");
+  const changed = items.filter((event) => {
+    const last = told?.get(event.id);
+    // Of a cancelled event often nothing is said but that it is.
+    return !told ||
+      (last ? last.version !== versionOf(event) : Date.parse(event.updated ?? "") > since);
+  });
   return {
     events: changed.map((event) => toEvent(calendarOf(cursor.scope), event)),
     cursor: nextSyncToken ?? cursor.cursor,
@@ -96,13 +97,19 @@ async function readPage({ call, cursor }: PullContext): Promise<Page> {
 }
 
 function toEvent(calendar: string, event: CalendarEvent): FeedEvent {
-  const { id, status, updated, etag } = event;
+  const { id, status, updated } = event;
+  const version = versionOf(event);
   return {
-    dedupe_key: `calendar.events:${calendar}:${id}:${updated ?? etag ?? status}`,
+    dedupe_key: `calendar.events:${calendar}:${id}:${version}`,
     event_type: `calendar.event.${status === "cancelled" ? "cancelled" : "changed"}`,
     resource_path: `calendars/${calendar}/events/${id}`,
     account: calendar,
     occurred_at: updated ?? null,
     payload: { event },
+    item: { id, version },
   };
+}
+
+function versionOf({ etag, updated, status }: CalendarEvent): string {
+  return etag?.replaceAll('"', "") ?? updated ?? status;
 }

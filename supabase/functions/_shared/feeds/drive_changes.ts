@@ -5,6 +5,7 @@
 import { CallError } from "./call.ts";
 import { type DriveFolder, DriveFolders } from "./drive_folders.ts";
 import { openChannel, stopChannel } from "./google_channels.ts";
+import { untoldSince } from "./listing.ts";
 import {
   CursorExpired,
   type Feed,
@@ -52,9 +53,6 @@ const FILE_FIELDS = "id,name,mimeType,parents,createdTime,modifiedTime,version,h
 const CHANGE_FIELDS =
   `nextPageToken,newStartPageToken,changes(fileId,removed,time,changeType,file(${FILE_FIELDS}))`;
 
-/** Clocks differ, and a file is modified before Drive's log says so. */
-const MARGIN_MS = 10 * 60_000;
-
 /** Drive's changes. */
 export const driveChanges: Feed = {
   start: async (context) => ({
@@ -71,12 +69,11 @@ export const driveChanges: Feed = {
   },
 
   async restart(context) {
-    const { caught_up_at, created_at, claimed_at } = context.cursor;
     // Taken first: what changes while the files are listed is told by the log again.
     const cursor = await startPageToken(context);
-    const since = new Date(Date.parse(caught_up_at ?? created_at) - MARGIN_MS).toISOString();
-    const progress = { mode: "listing", since, begun: claimed_at } as const;
-    return { events: [], cursor, hasMore: true, progress };
+    const { claimed_at: begun } = context.cursor;
+    const since = untoldSince(context.cursor);
+    return { events: [], cursor, hasMore: true, progress: { mode: "listing", since, begun } };
   },
 
   open: async (task, call) =>

@@ -3,6 +3,7 @@
  * @see https://developers.google.com/workspace/gmail/api/guides/sync
  */
 import { type Call, CallError } from "./call.ts";
+import { untoldSince } from "./listing.ts";
 import {
   CursorExpired,
   type Feed,
@@ -36,7 +37,6 @@ interface Label {
 /** Of the labels that Gmail gives by itself, those that mean something to people. */
 const SYSTEM_LABELS = new Set(["INBOX", "STARRED", "IMPORTANT"]);
 const LABELS_KEPT_MS = 5 * 60_000;
-const MARGIN_MS = 10 * 60_000;
 
 /** Gmail's history. */
 export const gmailHistory: Feed = {
@@ -51,16 +51,14 @@ export const gmailHistory: Feed = {
   },
 
   async restart(context) {
-    const { caught_up_at, created_at } = context.cursor;
     // Taken first: what comes while messages are listed is told by the history again.
     const { emailAddress, historyId } = await profile(context);
-    const since = new Date(Date.parse(caught_up_at ?? created_at) - MARGIN_MS).toISOString();
     return {
       events: [],
       cursor: historyId,
       hasMore: true,
       account: emailAddress,
-      progress: { mode: "listing", since },
+      progress: { mode: "listing", since: untoldSince(context.cursor) },
     };
   },
 
