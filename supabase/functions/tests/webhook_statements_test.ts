@@ -88,6 +88,44 @@ describe("what a delivery costs the database", () => {
     }
   });
 
+  it("is one statement, too, when it is a push of an account that is followed", async () => {
+    const slug = `${SLUG}-drive`;
+    await sql`
+      select marketplace.register_integration(${slug}, 'Statements', 'google_drive', 'storage', '{}')`;
+    await sql`select marketplace.set_integration_secret(${slug}, 'webhook', ${SECRET})`;
+    await sql`update marketplace.integrations set is_watched = true where slug = ${slug}`;
+    const [cursor] = await sql`
+      insert into marketplace.sync_cursors (organization_id, integration_id, feed, due_at, not_before)
+      select organization_id, id, 'drive.changes', now() + interval '1 day', now() + interval '1 hour'
+      from marketplace.integrations where slug = ${slug}
+      returning id`;
+    await sql`
+      insert into marketplace.watch_channels (
+        organization_id, integration_id, cursor_id, kind, channel_id, resource_id
+      )
+      select organization_id, integration_id, id, 'drive', ${slug}, 'r1'
+      from marketplace.sync_cursors where id = ${cursor!.id}`;
+    const push = async (number: number) => {
+      const response = await app.request(`/marketplace-webhook/google_drive/${slug}`, {
+        method: "POST",
+        headers: {
+          "x-goog-channel-id": slug,
+          "x-goog-channel-token": SECRET,
+          "x-goog-resource-id": "r1",
+          "x-goog-resource-state": "change",
+          "x-goog-message-number": String(number),
+        },
+      });
+      return { status: response.status, ...await response.json() };
+    };
+    // Settings read, statement prepared.
+    assert.deepEqual(await push(2), { status: 200, received: true, push: "noted" });
+    wire.take();
+    assert.deepEqual(await push(3), { status: 200, received: true, push: "coalesced" });
+    assert.deepEqual(wire.take(), { statements: 1, roundTrips: 1 });
+    await sql`delete from marketplace.integrations where slug = ${slug}`;
+  });
+
   it("is shared by those who come at once", async () => {
     const known = (await stored()).length;
     wire.take();

@@ -536,7 +536,12 @@ describe("marketplace-webhook", () => {
     assert.equal((await eventsOf(`${slug}:1`)).length, 0, "sync is no event");
 
     // Once the account is followed, pushes must come from a channel that was opened for it.
-    await sql`select marketplace.watch(${slug})`;
+    await sql`
+      insert into marketplace.sync_cursors (organization_id, integration_id, feed, due_at)
+      select organization_id, id, 'drive.changes', 'infinity' from marketplace.integrations
+      where slug = ${slug}
+    `;
+    await sql`update marketplace.integrations set is_watched = true where slug = ${slug}`;
     assert.equal(await push("change", "3"), 200, "none is open yet");
     await sql`
       insert into marketplace.watch_channels (organization_id, integration_id, cursor_id, kind, channel_id)
