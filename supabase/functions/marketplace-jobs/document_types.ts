@@ -22,7 +22,9 @@ export function findType(
   globRegex: GlobRegex,
 ): DocumentType | undefined {
   return types.find((type) =>
-    (type.folder === undefined || globRegex(type.folder).test(folder)) &&
+    // What is below a folder is in it, too: Product/** means Product itself.
+    (type.folder === undefined ||
+      [folder, `${folder}/`].some((path) => globRegex(type.folder!).test(path))) &&
     (type.title === undefined || (asRegex(type.title) ?? globRegex(type.title)).test(name)) &&
     Object.entries(type.property ?? {}).every(([key, value]) => properties[key] === value)
   );

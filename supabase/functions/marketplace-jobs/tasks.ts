@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Sql } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
-import type { Artifact, JobContext } from "../_shared/jobs/context.ts";
+import { type Artifact, type JobContext, withCredentials } from "../_shared/jobs/context.ts";
 import { destinationFor } from "../_shared/transfer/registry.ts";
 import { throughGateway } from "../_shared/transfer/google_drive_source.ts";
 import { disambiguate, extensionOf, renderPath } from "../_shared/transfer/template.ts";
@@ -186,7 +186,7 @@ export async function issueTaskTicket(
     attachments: await Promise.all(
       message.attachments.map(async ({ part_id, filename }) => ({
         name: filename,
-        location: await locationOf(context, `${message.id}/${part_id}`),
+        location: await locationOf(sql, context, `${message.id}/${part_id}`),
       })),
     ),
   });
@@ -206,6 +206,7 @@ export async function issueTaskTicket(
 
 /** Where an attachment of the message lies, if it does. */
 async function locationOf(
+  sql: Sql,
   { artifacts, attachments }: JobContext,
   sourceRef: string,
 ): Promise<string | null> {
@@ -214,7 +215,7 @@ async function locationOf(
   );
   if (!attachments || !stored?.destination_ref) return null;
   const destination = await destinationFor(attachments.provider);
-  return destination.location({ ...attachments, credentials: {} }, stored.destination_ref);
+  return destination.location(await withCredentials(sql, attachments), stored.destination_ref);
 }
 
 /**

@@ -66,7 +66,7 @@ const PROVIDERS: Record<
     },
   },
   odoo: {
-    config: () => ({ api_base: at("odoo"), db: "sandbox", login: "admin", uid: 2 }),
+    config: () => ({ api_base: at("odoo"), db: "sandbox", login: "sandbox@example.com", uid: 2 }),
     secrets: { password: "sandbox-odoo-key" },
   },
   nocodb: {

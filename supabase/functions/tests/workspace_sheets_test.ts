@@ -151,3 +151,49 @@ Deno.test("a rule that says too little is not tried ten times", async () => {
   ]);
   assert.match(job.error_message!, /config\.range/);
 });
+
+Deno.test("a sheet becomes records of NocoDB by its key column; what is the same is not written", async () => {
+  const { id: table } = await sandbox.createNocoTable({
+    title: uniqueName("Products"),
+    columns: [
+      { title: "sku" },
+      { title: "price", type: "Number" },
+      { title: "active", type: "Checkbox" },
+      { title: "note" },
+    ],
+    records: [{ sku: "n-1", price: 1, active: true, note: "old" }, { sku: "other", price: 5 }],
+  });
+  const flow = await makeFlow(sql, {
+    source: "google_sheets",
+    destination: "nocodb",
+    config: { range: "Sheet1!A1:D", key: "sku", table },
+  });
+  const sheet = await sandbox.createSpreadsheet({
+    title: "To NocoDB",
+    sheets: { Sheet1: [HEADER, ["n-1", 2, true, "old"], ["n-2", 3, false, "new"]] },
+  });
+  // NocoDB takes five requests a second.
+  await sandbox.addFault({
+    provider: "nocodb",
+    path: "/api/v2/tables/**",
+    rate_limit: { retry_after: 1 },
+    times: 2,
+  });
+  const { job, syncs } = await sync(sql, flow, "google_sheets", sheet);
+  assert.equal(job.status, "completed", `${job.error_message} ${JSON.stringify(syncs)}`);
+  const { created, updated, unchanged } = syncs[0]!.result;
+  assert.deepEqual({ created, updated, unchanged }, { created: 1, updated: 1, unchanged: 0 });
+  const records = async () =>
+    (await sandbox.nocoRecords(table)).map(({ sku, price, note }) => [sku, price, note]);
+  assert.deepEqual(await records(), [["n-1", 2, "old"], ["other", 5, null], ["n-2", 3, "new"]]);
+
+  await sandbox.editSpreadsheet(sheet.id, { cells: { "Sheet1!D3": "newer" } });
+  const writes = async () =>
+    (await sandbox.journal({ provider: "nocodb" })).filter(({ method, path }) =>
+      path.includes(table) && method !== "GET"
+    ).length;
+  const before = await writes();
+  await sync(sql, flow, "google_sheets", sheet);
+  assert.equal(await writes() - before, 1);
+  assert.deepEqual((await records())[2], ["n-2", 3, "newer"]);
+});
