@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  Env,
   env,
   functionsUrl,
   parseEnv,
@@ -87,4 +88,26 @@ Deno.test("the environment is read once", () => {
     Deno.env.set("SLACK_BOT_TOKEN", "two");
     assert.equal(env().SLACK_BOT_TOKEN, "one");
   });
+});
+
+Deno.test("every variable that is read is used somewhere", async () => {
+  const used = new Set<string>();
+  const visit = async (folder: URL) => {
+    for await (const { name, isDirectory } of Deno.readDir(folder)) {
+      if (isDirectory && name !== "tests") await visit(new URL(`${name}/`, folder));
+      if (!name.endsWith(".ts") || name.endsWith("_test.ts") || name === "env.ts") continue;
+      for (
+        const [word] of (await Deno.readTextFile(new URL(name, folder))).matchAll(/[A-Z0-9_]{5,}/g)
+      ) {
+        used.add(word);
+      }
+    }
+  };
+  await visit(new URL("../", import.meta.url));
+  // Those of Supabase itself are used here, or are there for whoever adds a function.
+  const names = Object.keys(Env.shape).filter((name) => !name.startsWith("SUPABASE_"));
+  assert.deepEqual(
+    names.filter((name) => !used.has(name) && !["JWT_SECRET"].includes(name)),
+    [],
+  );
 });

@@ -22,6 +22,8 @@ export interface DeliveryOptions {
   functionsUrl: string;
   /** Base URLs of the engines whose endpoints may be relative. */
   baseUrls: { n8n: string | undefined; windmill: string | undefined };
+  /** Where notices go whose rule and integration name no channel. */
+  notifyChannel?: string | undefined;
   /** No attempt goes on beyond this; milliseconds since the epoch. */
   stopAt: number;
 }
@@ -73,8 +75,12 @@ export function destinationUrl(
  * The body of a dispatch: what the database says about the job, and what only we know. One of our
  * own events goes out as itself: whoever is notified has nothing to report and gets no token.
  */
-export function dispatchBody(job: ClaimedJob, functionsUrl: string, now: Date): string {
-  const { event, source } = job.body;
+export function dispatchBody(
+  job: ClaimedJob,
+  { functionsUrl, notifyChannel }: Pick<DeliveryOptions, "functionsUrl" | "notifyChannel">,
+  now: Date,
+): string {
+  const { event, source, notify } = job.body;
   if (source?.provider === "marketplace" && event) {
     return JSON.stringify({ type: event.type, timestamp: event.occurred_at, data: event.payload });
   }
@@ -83,6 +89,9 @@ export function dispatchBody(job: ClaimedJob, functionsUrl: string, now: Date): 
     timestamp: now.toISOString(),
     data: {
       ...job.body,
+      ...(notify
+        ? { notify: { ...notify, channel: notify.channel ?? notifyChannel ?? null } }
+        : {}),
       job: {
         ...job.body.job,
         id: job.job_id,
@@ -149,7 +158,7 @@ export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promis
   const abort = new AbortController();
   const timer = setTimeout(() => abort.abort(), timeoutMs);
   try {
-    const body = dispatchBody(job, options.functionsUrl, now);
+    const body = dispatchBody(job, options, now);
     const signature = await sign({
       id: job.job_id,
       timestamp: Math.floor(now.getTime() / 1000),

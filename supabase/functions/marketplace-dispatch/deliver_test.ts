@@ -61,7 +61,11 @@ const JOB: ClaimedJob = {
 
 Deno.test("a dispatch carries the job with its token and URLs", () => {
   const body = JSON.parse(
-    dispatchBody(JOB, "https://x.supabase.co/functions/v1", new Date("2026-03-01T12:00:01Z")),
+    dispatchBody(
+      JOB,
+      { functionsUrl: "https://x.supabase.co/functions/v1" },
+      new Date("2026-03-01T12:00:01Z"),
+    ),
   );
   assert.equal(body.timestamp, "2026-03-01T12:00:01.000Z");
   assert.deepEqual(body.data.job, {
@@ -88,7 +92,7 @@ Deno.test("one of our own events goes out as itself, without the token", () => {
         event: { type: "job.dead", occurred_at: "2026-03-01T12:00:00Z", payload: { job_id: "j" } },
       },
     },
-    "https://x",
+    { functionsUrl: "https://x" },
     new Date(),
   );
   assert.deepEqual(JSON.parse(text), {
@@ -96,4 +100,18 @@ Deno.test("one of our own events goes out as itself, without the token", () => {
     timestamp: "2026-03-01T12:00:00Z",
     data: { job_id: "j" },
   });
+});
+
+Deno.test("a notice goes to its rule's or integration's channel, else to the environment's", () => {
+  const channelOf = (channel: string | null, notifyChannel?: string) => {
+    const notify = { integration: "slack", action: "chat.postMessage", channel };
+    const job = { ...JOB, body: { ...JOB.body, notify } };
+    const text = dispatchBody(job, { functionsUrl: "https://x", notifyChannel }, new Date());
+    return JSON.parse(text).data.notify.channel;
+  };
+  assert.equal(channelOf("#own", "#everybody"), "#own");
+  assert.equal(channelOf(null, "#everybody"), "#everybody");
+  assert.equal(channelOf(null), null);
+  const text = dispatchBody(JOB, { functionsUrl: "https://x", notifyChannel: "#x" }, new Date());
+  assert.equal("notify" in JSON.parse(text).data, false);
 });

@@ -117,6 +117,7 @@ export async function drain(
     MARKETPLACE_FUNCTIONS_URL: publicUrl,
     N8N_URL: n8nUrl,
     WINDMILL_URL: windmillUrl,
+    SLACK_ARTIFACTS_CHANNEL: notifyChannel,
   } = env();
   const started = Date.now();
   const deadline = started + maxMs;
@@ -124,6 +125,7 @@ export async function drain(
     signer: createSigners(settings.signing_secret),
     functionsUrl: publicUrl ?? settings.functions_url ?? functionsUrl(),
     baseUrls: { n8n: n8nUrl, windmill: windmillUrl },
+    notifyChannel,
     stopAt: deadline + GRACE_MS,
   };
   const report: DrainReport = {

@@ -8,6 +8,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { waitUntil } from "../_shared/background.ts";
 import { cleanText, db, type Sql, toJsonText } from "../_shared/db.ts";
+import { env } from "../_shared/env.ts";
 import { AppError } from "../_shared/errors.ts";
 import {
   adoptCorrelation,
@@ -56,7 +57,7 @@ app.get("/:id", async (c) => {
     destination: describeIntegration(context.destination),
     notify: context.notify && {
       ...describeIntegration(context.notify),
-      channel: context.notify.channel,
+      channel: context.notify.channel ?? env().SLACK_ARTIFACTS_CHANNEL ?? null,
     },
     artifacts: context.artifacts,
   });
