@@ -106,8 +106,5 @@ Deno.test("every variable that is read is used somewhere", async () => {
   await visit(new URL("../", import.meta.url));
   // Those of Supabase itself are used here, or are there for whoever adds a function.
   const names = Object.keys(Env.shape).filter((name) => !name.startsWith("SUPABASE_"));
-  assert.deepEqual(
-    names.filter((name) => !used.has(name) && !["JWT_SECRET"].includes(name)),
-    [],
-  );
+  assert.deepEqual(names.filter((name) => !used.has(name)), []);
 });
