@@ -155,8 +155,12 @@ comment on function marketplace._matching_rules(uuid, text, text, jsonb) is 'The
 
 create function marketplace._render_key(
   p_template text,
-  p_event marketplace.webhook_events,
-  p_integration_slug text
+  p_provider text,
+  p_integration_slug text,
+  p_event_type text,
+  p_resource_path text,
+  p_account text,
+  p_payload jsonb
 )
 returns text
 language plpgsql
@@ -170,12 +174,12 @@ declare
 begin
   for v_placeholder in select m[1] from regexp_matches(p_template, '\{([^{}]+)\}', 'g') as m loop
     v_value := case
-      when v_placeholder = 'provider' then p_event.provider
+      when v_placeholder = 'provider' then p_provider
       when v_placeholder = 'integration' then p_integration_slug
-      when v_placeholder = 'event_type' then p_event.event_type
-      when v_placeholder = 'resource_path' then p_event.resource_path
-      when v_placeholder = 'account' then p_event.account
-      when left(v_placeholder, 1) = '/' then p_event.payload #>> array(
+      when v_placeholder = 'event_type' then p_event_type
+      when v_placeholder = 'resource_path' then p_resource_path
+      when v_placeholder = 'account' then p_account
+      when left(v_placeholder, 1) = '/' then p_payload #>> array(
         -- JSON Pointer, RFC 6901: ~1 is a slash, ~0 a tilde
         select replace(replace(part, '~1', '/'), '~0', '~')
         from unnest(string_to_array(substr(v_placeholder, 2), '/')) with ordinality as parts (part, n)
@@ -186,6 +190,23 @@ begin
   end loop;
   return left(v_key, 500);
 end
+$$;
+comment on function marketplace._render_key(text, text, text, text, text, text, jsonb) is
+  'A rule''s concurrency key from the fields of an event; what the event does not have is empty.';
+
+create function marketplace._render_key(
+  p_template text,
+  p_event marketplace.webhook_events,
+  p_integration_slug text
+)
+returns text
+language sql
+immutable
+set search_path = ''
+as $$
+  select marketplace._render_key(
+    p_template, p_event.provider, p_integration_slug, p_event.event_type, p_event.resource_path, p_event.account, p_event.payload
+  )
 $$;
 comment on function marketplace._render_key(text, marketplace.webhook_events, text) is
   'A rule''s concurrency key for an event; what the event does not have is empty.';
@@ -202,6 +223,9 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
 declare
+  -- the partitions of today and yesterday; the others are not even opened
+  v_since timestamptz := now() - interval '1 day';
+  v_until timestamptz := now() + interval '1 hour';
   v_event_ids uuid[];
   v_created_ats timestamptz[];
   v_job_counts int[];
@@ -212,12 +236,24 @@ begin
     return query select 0, 0;
     return;
   end if;
+  -- what waits there since longer comes first
+  if exists (select from marketplace.webhook_events as e where not e.processed and e.created_at < v_since)
+    or exists (select from marketplace.webhook_events as e where not e.processed and e.created_at > v_until) then
+    v_since := '-infinity';
+    v_until := 'infinity';
+  elsif not exists (
+    select from marketplace.webhook_events as e where not e.processed and e.created_at between v_since and v_until
+  ) then
+    return query select 0, 0;
+    return;
+  end if;
 
   with
   batch as materialized (
-    select e.id, e.created_at, e.correlation_id, e.integration_id, e.event_type, e.resource_path, e.payload
+    select
+      e.id, e.created_at, e.correlation_id, e.integration_id, e.provider, e.event_type, e.resource_path, e.account, e.payload
     from marketplace.webhook_events as e
-    where not e.processed
+    where not e.processed and e.created_at between v_since and v_until
     order by e.created_at, e.id
     limit p_limit
   ),
@@ -232,10 +268,8 @@ begin
       r.id as rule_id, r.organization_id, r.workflow_id, r.priority, r.absorbs,
       coalesce(r.max_attempts, w.max_attempts) as max_attempts,
       case when r.paused_at is null then now() else 'infinity' end as run_at,
-      case when r.concurrency_key is not null then (
-        select marketplace._render_key(r.concurrency_key, e, s.slug)
-        from marketplace.webhook_events as e
-        where e.id = b.id and e.created_at = b.created_at
+      case when r.concurrency_key is not null then marketplace._render_key(
+        r.concurrency_key, b.provider, s.slug, b.event_type, b.resource_path, b.account, b.payload
       ) end as concurrency_key
     from batch as b
     join source as s on s.id = b.integration_id
@@ -302,7 +336,9 @@ begin
   per_event as (
     select m.event_id, count(*)::int as job_count from made as m group by m.event_id
   )
-  select array_agg(b.id), array_agg(b.created_at), array_agg(coalesce(p.job_count, 0)), array_agg(a.job_id)
+  select
+    array_agg(b.id order by b.created_at), array_agg(b.created_at order by b.created_at),
+    array_agg(coalesce(p.job_count, 0) order by b.created_at), array_agg(a.job_id order by b.created_at)
   into v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys
   from batch as b
   left join per_event as p on p.event_id = b.id
@@ -311,7 +347,8 @@ begin
   update marketplace.webhook_events as e
   set processed = true, processed_at = clock_timestamp(), job_count = b.job_count, absorbed_by = b.absorbed_by
   from unnest(v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys) as b (id, created_at, job_count, absorbed_by)
-  where e.id = b.id and e.created_at = b.created_at;
+  where e.id = b.id and e.created_at = b.created_at
+    and e.created_at between v_created_ats[1] and v_created_ats[cardinality(v_created_ats)];
 
   return query
   select coalesce(cardinality(v_event_ids), 0), coalesce((select sum(n) from unnest(v_job_counts) as n), 0)::int;
@@ -328,6 +365,7 @@ grant execute on function
   marketplace._rule_shapes(uuid),
   marketplace._matching_rules(uuid, text, text, jsonb, int[]),
   marketplace._matching_rules(uuid, text, text, jsonb),
+  marketplace._render_key(text, text, text, text, text, text, jsonb),
   marketplace._render_key(text, marketplace.webhook_events, text),
   marketplace.route_events(int)
 to service_role;

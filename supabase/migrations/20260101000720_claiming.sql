@@ -186,14 +186,16 @@ as $$
 declare
   -- A statement of its own: the next one must see what the former holder of these locks committed.
   v_workflow_ids uuid[] := marketplace._lock_claimable_workflows(p_except);
-  v_claimed int;
+  v_job_ids uuid[];
+  v_tokens text[];
+  v_since timestamptz;
+  v_until timestamptz;
   v_wanted int := p_limit;
 begin
   if v_workflow_ids is null then
     return;
   end if;
   for v_look in 1..20 loop
-    return query
     with
     due as materialized (
       select d.id as job_id, w.id as workflow_id, w.lease
@@ -254,8 +256,7 @@ begin
         dispatched_at = null
       from leased as l
       where j.id = l.job_id
-      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.max_attempts,
-        j.lease_expires_at, j.correlation_id, j.rule_id, j.event_id, j.event_created_at, j.replay_of, l.token
+      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.event_created_at, l.token
     ),
     begun as (
       insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
@@ -268,8 +269,13 @@ begin
       from (select c.workflow_id, count(*) as count from claimed as c group by c.workflow_id) as n
       where w.id = n.workflow_id and w.rate_per_second is not null
     )
+    select array_agg(c.id), array_agg(c.token), min(c.event_created_at), max(c.event_created_at)
+    into v_job_ids, v_tokens, v_since, v_until
+    from claimed as c;
+
+    return query
     select
-      c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, c.token,
+      c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, claimed.token,
       told.slug, told.kind, told.endpoint, told.timeout_ms, c.correlation_id,
       -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
       told.body || jsonb_build_object(
@@ -285,7 +291,8 @@ begin
       told.allows_private_network,
       told.signing_secret,
       told.auth_token
-    from claimed as c
+    from unnest(v_job_ids, v_tokens) as claimed (id, token)
+    join marketplace.sync_jobs as c on c.id = claimed.id
     -- once for all jobs of a rule
     cross join lateral (
       select
@@ -314,10 +321,10 @@ begin
       where w.id = c.workflow_id
       offset 0 -- a statement of its own for the planner, which remembers its result by rule
     ) as told
-    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
+    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at
+      and e.created_at between v_since and v_until; -- so that other days' partitions are not even opened
 
-    get diagnostics v_claimed = row_count;
-    v_wanted := v_wanted - v_claimed;
+    v_wanted := v_wanted - coalesce(cardinality(v_job_ids), 0);
     exit when v_wanted <= 0 or not marketplace._park_jobs(v_workflow_ids);
   end loop;
 end

@@ -82,19 +82,55 @@ $$;
 comment on function marketplace._emit_job_events(text, uuid[]) is
   'Emits an event about each job, with its artifacts; nothing for jobs that are notifications themselves.';
 
+create function marketplace._lock_jobs(p_rows jsonb)
+returns tstzrange
+language plpgsql
+volatile
+set search_path = ''
+set plan_cache_mode = force_generic_plan -- a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  v_since timestamptz;
+  v_until timestamptz;
+begin
+  -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
+  select min(held.claimed_at), max(held.claimed_at)
+  into v_since, v_until
+  from (
+    select j.claimed_at
+    from jsonb_to_recordset(p_rows) as r (job_id uuid)
+    join marketplace.sync_jobs as j on j.id = r.job_id
+    order by j.id
+    for no key update of j
+  ) as held;
+  return tstzrange(v_since, v_until, '[]');
+end
+$$;
+comment on function marketplace._lock_jobs(jsonb) is
+  'Locks the jobs of [{job_id}] until the end of the transaction; returns when the first and the last running attempt began, so that other days'' partitions need not be opened.';
+
 create function marketplace._release_jobs(p_rows jsonb)
 returns table (job_id uuid, status text)
 language plpgsql
 volatile
 set search_path = ''
+set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
+  v_days tstzrange := marketplace._lock_jobs(p_rows);
   v_dead uuid[];
 begin
   return query
   with
   -- who still holds the lease that failed
-  held as (
+  held as materialized (
     select
       j.id, j.lease_id, j.claimed_at, r.result, r.error_code, r.error_message, r.status_code, r.duration_ms,
       r.outcome, r.response,
@@ -116,8 +152,6 @@ begin
     join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
     join marketplace.sync_rules as rule on rule.id = j.rule_id
     join marketplace.workflows as w on w.id = j.workflow_id
-    order by j.id
-    for update of j
   ),
   ended as (
     update marketplace.sync_job_attempts as a
@@ -128,7 +162,7 @@ begin
       dispatch_ms = coalesce(h.duration_ms, a.dispatch_ms),
       response = coalesce(left(h.response, 2000), a.response)
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at
+    where a.id = h.lease_id and a.started_at = h.claimed_at and a.started_at between lower(v_days) and upper(v_days)
   )
   update marketplace.sync_jobs as j
   set status = case when h.is_retried then 'pending' else 'dead' end,
@@ -161,23 +195,26 @@ language plpgsql
 volatile
 set search_path = ''
 set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
+  v_days tstzrange := marketplace._lock_jobs(p_rows);
   v_finished uuid[];
 begin
   with
-  held as (
+  held as materialized (
     select j.id, j.lease_id, j.claimed_at, r.result
     from jsonb_to_recordset(p_rows) as r (job_id uuid, lease_id uuid, result jsonb)
     join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
-    order by j.id
-    for update of j
   ),
   ended as (
     update marketplace.sync_job_attempts as a
     set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at
+    where a.id = h.lease_id and a.started_at = h.claimed_at and a.started_at between lower(v_days) and upper(v_days)
   ),
   finished as (
     update marketplace.sync_jobs as j
@@ -310,14 +347,16 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
+  v_days tstzrange;
   v_recorded int;
   v_is_turning boolean;
   v_finished uuid[];
   v_late jsonb;
   v_failed jsonb;
 begin
+  v_days := marketplace._lock_jobs(p_results);
+
   with
-  -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
   result as materialized (
     select
       j.id, r.lease_id, r.outcome, r.status_code, r.duration_ms, r.error_code, r.error, r.response, r.retryable, r.retry_after_ms,
@@ -333,8 +372,6 @@ begin
     )
     join marketplace.sync_jobs as j on j.id = r.job_id
     join marketplace.workflows as w on w.id = j.workflow_id
-    order by j.id
-    for no key update of j
   ),
   noted as (
     update marketplace.sync_job_attempts as a
@@ -346,6 +383,7 @@ begin
       ended_at = case when r.is_finishing then clock_timestamp() else a.ended_at end
     from result as r
     where r.outcome in ('delivered', 'unknown') and a.id = r.lease_id and a.started_at = r.held_since
+      and a.started_at between lower(v_days) and upper(v_days)
     returning 1
   ),
   moved as (
@@ -433,6 +471,7 @@ comment on function marketplace.reap_leases(int) is
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
+  marketplace._lock_jobs(jsonb),
   marketplace._emit_event(uuid, text, text, uuid, jsonb),
   marketplace._emit_job_events(text, uuid[]),
   marketplace._release_jobs(jsonb),

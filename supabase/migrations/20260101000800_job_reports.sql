@@ -311,11 +311,11 @@ declare
   v_status text;
 begin
   -- a report that is sent again after its answer was lost is harmless
-  if exists (
-    select from marketplace.sync_jobs as j
-    join marketplace.sync_job_attempts as a on a.job_id = j.id and a.id = p_lease_id and a.result = 'completed'
-    where j.id = p_job_id and j.status = 'completed'
-  ) then
+  if exists (select from marketplace.sync_jobs as j where j.id = p_job_id and j.status = 'completed')
+    and exists (
+      select from marketplace.sync_job_attempts as a
+      where a.job_id = p_job_id and a.id = p_lease_id and a.result = 'completed'
+    ) then
     return jsonb_build_object('status', 'completed', 'failed', 0);
   end if;
   v_job := marketplace._require_lease(p_job_id, p_lease_id);
