@@ -26,22 +26,6 @@ $$;
 comment on function marketplace._reaches_into(text, text) is
   'Whether a glob could match a member, at any depth, of a collection (a path that ends in "/"), whose members are not known yet.';
 
-create function marketplace._filter_holds(p_filter jsonpath, p_payload jsonb)
-returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-  -- a predicate that cannot be decided, such as '$.size > 10' of a text, yields null; of times with and
-  -- without a zone only the _tz form compares any two: the other raises, and would stop all routing
-  select exists (
-    select from jsonb_path_query_tz(p_payload, p_filter, '{}', true) as found
-    where found not in ('false', 'null')
-  )
-$$;
-comment on function marketplace._filter_holds(jsonpath, jsonb) is
-  'Whether a rule''s filter, a predicate or a path that must exist, holds for a payload.';
-
 create function marketplace._rule_matches(
   p_rule marketplace.sync_rules,
   p_event_type text,
@@ -60,7 +44,9 @@ return (
     when right(p_resource_path, 1) = '/' then marketplace._reaches_into((p_rule).source_pattern, p_resource_path)
     else p_resource_path ~ (p_rule).pattern_regex
   end
-  and ((p_rule).filter is null or marketplace._filter_holds((p_rule).filter, p_payload));
+  -- A predicate that cannot be decided, such as '$.size > 10' of a text, yields null; of times with and
+  -- without a zone only the _tz form compares any two: the other raises, and would stop all routing.
+  and ((p_rule).filter is null or not jsonb_path_query_array_tz(p_payload, (p_rule).filter, '{}', true) <@ '[false, null]');
 comment on function marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb) is
   'Whether a rule applies to an event of its source: event type, path (or a collection that can hold such a path), filter.';
 
@@ -360,7 +346,6 @@ comment on function marketplace.route_events(int) is
 revoke all on all functions in schema marketplace from public;
 grant execute on function
   marketplace._reaches_into(text, text),
-  marketplace._filter_holds(jsonpath, jsonb),
   marketplace._rule_matches(marketplace.sync_rules, text, text, jsonb),
   marketplace._rule_shapes(uuid),
   marketplace._matching_rules(uuid, text, text, jsonb, int[]),
