@@ -86,11 +86,10 @@ create index sync_jobs_parked_idx on marketplace.sync_jobs (workflow_id, concurr
 create index sync_jobs_key_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
   where status in ('pending', 'running') and concurrency_key is not null;
 create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id, lease_expires_at) where status = 'running';
-create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead';
+create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead' and replayed_at is null;
 create index sync_jobs_finished_idx on marketplace.sync_jobs (finished_at) where finished_at is not null;
 create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at desc);
 create index sync_jobs_rule_id_idx on marketplace.sync_jobs (rule_id);
-create index sync_jobs_workflow_id_idx on marketplace.sync_jobs (workflow_id);
 create index sync_jobs_correlation_id_idx on marketplace.sync_jobs (correlation_id);
 
 create table marketplace.sync_job_attempts (

@@ -138,6 +138,7 @@ stable
 set search_path = ''
 set plan_cache_mode = force_generic_plan -- asked often: a plan is made once, and looks at a few rows by index
 set enable_seqscan = off
+set enable_sort = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -167,6 +168,7 @@ stable
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$

@@ -57,6 +57,7 @@ stable
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
 as $$
 declare
   v_shape int := -1;
@@ -206,6 +207,7 @@ set search_path = ''
 set jit = off -- compiling would take longer than running
 set plan_cache_mode = force_generic_plan -- a plan is made once, and looks at a few rows by index
 set enable_seqscan = off
+set enable_sort = off
 set enable_bitmapscan = off
 as $$
 declare

@@ -10,6 +10,7 @@ volatile
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
 as $$
 declare
   v_ids uuid[];
@@ -54,6 +55,7 @@ volatile
 set search_path = ''
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
@@ -180,6 +182,7 @@ set search_path = ''
 set jit = off -- compiling would take longer than running
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_sort = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$

@@ -64,20 +64,25 @@ create view marketplace.v_job_queue
 with (security_invoker = true) as
 select
   w.slug as workflow, w.is_active, w.paused_at, w.breaker_state, w.breaker_until, w.max_concurrency,
-  queue.pending, queue.held, queue.due, queue.running, queue.oldest_due_at,
-  extract(epoch from now() - queue.oldest_due_at)::int as oldest_due_seconds,
+  waiting.pending, waiting.held, waiting.due, held.running, waiting.oldest_due_at,
+  extract(epoch from now() - waiting.oldest_due_at)::int as oldest_due_seconds,
   w.organization_id
 from marketplace.workflows as w
+-- each has its index, without those that are finished
 cross join lateral (
   select
-    count(*) filter (where j.status = 'pending') as pending,
+    count(*) as pending,
     count(*) filter (where j.run_at = 'infinity') as held,
-    count(*) filter (where j.status = 'pending' and j.run_at <= now()) as due,
-    count(*) filter (where j.status = 'running') as running,
-    min(j.run_at) filter (where j.status = 'pending' and j.run_at <= now()) as oldest_due_at
+    count(*) filter (where j.run_at <= now()) as due,
+    min(j.run_at) filter (where j.run_at <= now()) as oldest_due_at
   from marketplace.sync_jobs as j
-  where j.workflow_id = w.id and j.status in ('pending', 'running')
-) as queue
+  where j.workflow_id = w.id and j.status = 'pending'
+) as waiting
+cross join lateral (
+  select count(*) as running
+  from marketplace.sync_jobs as j
+  where j.workflow_id = w.id and j.status = 'running'
+) as held
 order by w.slug;
 comment on view marketplace.v_job_queue is 'Per workflow: its circuit, how many jobs wait (held = by a paused rule), are due, are running, and since when the oldest is due.';
 

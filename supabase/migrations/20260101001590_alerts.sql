@@ -152,20 +152,21 @@ stable
 rows 100
 set search_path = ''
 as $$
+  with queue as materialized (select * from marketplace.v_job_queue)
   select 'marketplace_jobs', 'gauge', 'Jobs that are not finished, by workflow and state.',
     jsonb_build_object('workflow', q.workflow, 'state', s.state), s.value::numeric
-  from marketplace.v_job_queue as q
+  from queue as q
   cross join lateral (
     values ('waiting', q.pending - q.held), ('held', q.held), ('running', q.running)
   ) as s (state, value)
   union all
   select 'marketplace_oldest_due_seconds', 'gauge', 'Age of the oldest due job, by workflow.',
     jsonb_build_object('workflow', q.workflow), coalesce(q.oldest_due_seconds, 0)
-  from marketplace.v_job_queue as q
+  from queue as q
   union all
   select 'marketplace_circuit_open', 'gauge', '1 while dispatches to the workflow are held back.',
     jsonb_build_object('workflow', q.workflow), (q.breaker_state <> 'closed')::int
-  from marketplace.v_job_queue as q
+  from queue as q
   union all
   select 'marketplace_dead_letters', 'gauge', 'Dead jobs that were not replayed.', '{}', count(*)
   from marketplace.sync_jobs as j

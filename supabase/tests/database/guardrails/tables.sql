@@ -26,6 +26,8 @@ create temp view foreign_key_without_index as
 select k.conrelid::regclass::text, k.conname
 from pg_catalog.pg_constraint as k
 where k.connamespace = 'marketplace'::regnamespace and k.contype = 'f'
+  -- looked at only when a workflow is deleted, and written with each step of each job
+  and k.conname <> 'sync_jobs_workflow_id_fkey'
   and not exists (
     select from pg_catalog.pg_index as i
     where i.indrelid = k.conrelid and i.indisvalid
