@@ -90,7 +90,7 @@ async function readPage({ call, cursor, known }: PullContext): Promise<Page> {
     events: changed.map((event) => toEvent(calendarOf(cursor.scope), event)),
     cursor: nextSyncToken ?? cursor.cursor,
     hasMore: nextPageToken !== undefined,
-    ...(nextPageToken
+    ...(nextPageToken || isListing
       ? { progress: { mode: "pages", ...(progress ?? {}), page: nextPageToken } }
       : {}),
   };

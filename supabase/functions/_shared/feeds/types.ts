@@ -63,6 +63,7 @@ export interface Page {
   /** Where the next step, or the next pull, begins; null: not begun yet. */
   cursor: string | null;
   hasMore: boolean;
+  /** What the next step goes on with; of a listing's last page, that it was one. */
   progress?: Progress;
   /** The account, once it is known. */
   account?: string;
