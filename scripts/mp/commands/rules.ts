@@ -293,10 +293,11 @@ async function judge(sql: Sql, subject: Subject): Promise<Verdict[]> {
         jsonb_populate_record(r, '{"source_pattern": "**", "pattern_regex": "^.*$", "filter": null}'),
         e.type, e.path, e.payload) as type_fits,
       marketplace._rule_matches(
-        jsonb_populate_record(r, '{"event_types": ["*"], "filter": null}'),
+        jsonb_populate_record(r, '{"event_types": [], "schedule": null, "filter": null}'),
         e.type, e.path, e.payload) as path_fits,
       marketplace._rule_matches(
-        jsonb_populate_record(r, '{"event_types": ["*"], "source_pattern": "**", "pattern_regex": "^.*$"}'),
+        jsonb_populate_record(r, '{"event_types": [], "schedule": null, "source_pattern": "**",
+          "pattern_regex": "^.*$"}'),
         e.type, e.path, e.payload) as filter_fits,
       case when not w.is_active then 'disabled' when w.paused_at is not null then 'paused' end as workflow_state
     from event as e
