@@ -521,7 +521,7 @@ Deno.test("the command line against a stack", async (t) => {
         await bench.text(["watches", "add", "team-drive"]);
         assert.match(await bench.text(["watches", "ls"]), /team-drive +drive\.changes/);
         const added = await bench.run(["watches", "add", "github-actions"]);
-        assert.equal(added.code, 1);
+        assert.equal(added.code, 2);
         assert.match(added.error, /neither a repository nor an organization/);
         await bench.text(["watches", "rm", "team-drive"]);
         assert.deepEqual(await bench.json(["watches", "ls"]), []);
