@@ -35,6 +35,21 @@ export async function planArtifacts(
   return rows.map(({ artifact }) => artifact);
 }
 
+/** The same for many objects, by their `source_ref`. */
+export async function lastSyncedAll(
+  sql: Sql,
+  { rule }: JobContext,
+  sourceRefs: string[],
+): Promise<Map<string, Artifact>> {
+  const rows = await sql<{ artifact: Artifact }[]>`
+    select to_jsonb(a) as artifact
+    from unnest(${sourceRefs}::text[]) as s (ref)
+    cross join lateral marketplace.last_synced(${rule.id}, s.ref) as a
+    where a.id is not null
+  `;
+  return new Map(rows.map(({ artifact }) => [artifact.source_ref, artifact]));
+}
+
 /** How the rule left an object of its source when it last synced it; null when it never has. */
 export async function lastSynced(
   sql: Sql,

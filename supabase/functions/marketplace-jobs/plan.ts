@@ -10,7 +10,7 @@ import { sourceFor } from "../_shared/transfer/registry.ts";
 import { disambiguate, renderPath } from "../_shared/transfer/template.ts";
 import type { Placeholders, SourceObject } from "../_shared/transfer/types.ts";
 import {
-  lastSynced,
+  lastSyncedAll,
   momentPlaceholders,
   planArtifacts,
   type PlannedArtifact,
@@ -59,31 +59,38 @@ export async function planJob(sql: Sql, context: JobContext): Promise<PlanItem[]
 }
 
 async function planTransfers(sql: Sql, context: JobContext): Promise<PlanItem[]> {
-  const event = requireEvent(context);
   const source = await sourceFor(context.source.provider);
-  const objects = await source.list(
-    await withCredentials(sql, context.source),
-    event,
-    context.rule.config,
+  const integration = await withCredentials(sql, context.source);
+  const { event, rule } = context;
+  const isScheduled = event === null && source.listAll !== undefined;
+  const objects = isScheduled
+    ? await source.listAll!(integration, rule.config)
+    : await source.list(integration, requireEvent(context), rule.config);
+  const placeholders = event ? source.placeholders(event) : {};
+  const planned = selectArtifacts(context, objects, placeholders);
+  const versioned = planned.filter(({ skip_reason, source_version }) =>
+    skip_reason === undefined && source_version != null
   );
-  const planned = selectArtifacts(context, objects, source.placeholders(event));
-  for (const artifact of planned) {
-    if (artifact.skip_reason !== undefined || artifact.source_version == null) continue;
-    const reason = await unchanged(sql, context, artifact);
+  // A replay copies again what somebody asked to be copied again.
+  const last = versioned.length === 0 || context.job.replay_of !== null
+    ? new Map<string, Artifact>()
+    : await lastSyncedAll(sql, context, versioned.map(({ source_ref }) => source_ref));
+  for (const artifact of versioned) {
+    const reason = unchanged(artifact, last.get(artifact.source_ref));
     if (reason) artifact.skip_reason = reason;
   }
-  return (await planArtifacts(sql, context, planned)).map((artifact) => ({ artifact }));
+  // Of all there is, only what is copied is written down.
+  const written = isScheduled
+    ? planned.filter(({ skip_reason }) => skip_reason === undefined)
+    : planned;
+  return (await planArtifacts(sql, context, written)).map((artifact) => ({ artifact }));
 }
 
 /** Why there is nothing to copy; undefined when there is. */
-async function unchanged(
-  sql: Sql,
-  context: JobContext,
-  { source_ref, source_version, sha256, destination_path }: PlannedArtifact,
-): Promise<string | undefined> {
-  // Somebody asked for the copy to be made again.
-  if (context.job.replay_of) return undefined;
-  const last = await lastSynced(sql, context, source_ref);
+function unchanged(
+  { source_version, sha256, destination_path }: PlannedArtifact,
+  last: Artifact | undefined,
+): string | undefined {
   if (!last || last.destination_path !== destination_path) return undefined;
   const isSame = last.source_version === source_version ||
     sha256 != null && sha256 === (last.sha256 ?? last.transferred_sha256);
@@ -96,11 +103,11 @@ async function unchanged(
  * @param placeholders the source's own, see {@link renderPath}
  */
 export function selectArtifacts(
-  context: Pick<JobContext, "event" | "rule" | "source" | "destination">,
+  context: Pick<JobContext, "job" | "event" | "rule" | "source" | "destination">,
   objects: SourceObject[],
   placeholders: Placeholders,
 ): PlannedArtifact[] {
-  const { rule, event, source, destination } = context;
+  const { job, rule, event, source, destination } = context;
   const pattern = new RegExp(rule.source_pattern_regex, "su");
   // A stable order, oldest first: paths must come out the same when planned again.
   const ordered = [...objects].sort((a, b) =>
@@ -113,8 +120,9 @@ export function selectArtifacts(
   const rendered = judged.filter(({ reason }) => reason === undefined).map(({ object }) => ({
     ref: object.ref,
     path: destination === null ? "" : renderPath(rule.destination_template, {
-      ...momentPlaceholders(event?.occurred_at ?? event?.created_at),
+      ...momentPlaceholders(event?.occurred_at ?? event?.created_at ?? job.created_at),
       ...placeholders,
+      ...object.placeholders,
       name: object.name,
       ext: object.extension,
       event: event?.event_type ?? null,

@@ -12,7 +12,7 @@ import {
 import { destinationFor, sourceFor } from "../_shared/transfer/registry.ts";
 import type { DestinationStore, TransferRequest } from "../_shared/transfer/types.ts";
 import { verifyTransfer } from "../_shared/transfer/verify.ts";
-import { requireDestination, requireEvent, updateArtifact } from "./artifacts.ts";
+import { requireDestination, updateArtifact } from "./artifacts.ts";
 import { attachmentTicket } from "./tasks.ts";
 
 /** Both halves of a transfer. */
@@ -187,11 +187,11 @@ async function sourceTicket(
   const gateway = { url: `${functionsUrl()}/marketplace-execute`, token: context.token };
   if (context.source.provider === "gmail") return attachmentTicket(context, artifact, gateway);
   const source = await sourceFor(context.source.provider);
-  const { source_ref: ref, content_type } = artifact;
+  const { source_ref: ref, content_type, size_bytes } = artifact;
   return await source.ticket(
     await withCredentials(sql, context.source),
-    requireEvent(context),
-    { ref, content_type },
+    context.event,
+    { ref, content_type, size_bytes },
     gateway,
   );
 }

@@ -60,6 +60,7 @@ export interface JobContext {
     lease_expires_at: string | null;
     correlation_id: string;
     organization_id: string;
+    created_at: string;
     /** null: it is no replay. */
     replay_of: string | null;
   };

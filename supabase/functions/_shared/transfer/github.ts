@@ -87,7 +87,12 @@ export const github: Source = {
   },
 
   async ticket(integration, event, { ref }): Promise<TransferRequest> {
-    return await downloadLink(integration, event, ref);
+    if (event) return await downloadLink(integration, event, ref);
+    throw new AppError(
+      "event_missing",
+      422,
+      "Artifacts belong to a run, which only an event names.",
+    );
   },
 
   placeholders(event) {

@@ -4,7 +4,7 @@ import { github } from "./github.ts";
 import { carryOut, digest, runEvent, withSandbox } from "./testing.ts";
 
 const GATEWAY = { url: "http://127.0.0.1:9/marketplace-execute", token: "job-token" };
-const object = (ref: string) => ({ ref, content_type: "application/zip" });
+const object = (ref: string) => ({ ref, content_type: "application/zip", size_bytes: null });
 
 Deno.test("all artifacts of a run are listed, over several pages, each once", async () => {
   await withSandbox(async (sandbox) => {

@@ -1,5 +1,6 @@
 /**
- * Google Drive as a source: the one file that a change is about, as it is now.
+ * Google Drive as a source: the one file that a change is about, as it is now; or, for a rule with a
+ * schedule, all of them.
  *
  * Drive signs no links, so that its bytes come through the gateway: as they are, or, for Google's own
  * documents, which have none, exported to the format that the rule names.
@@ -12,11 +13,20 @@ import { allowsPrivateNetwork } from "../oauth/context.ts";
 import { callProvider, failure, parseAnswer, type ProviderCall } from "../provider_http.ts";
 import { withToken } from "./access_token.ts";
 import { extensionOf } from "./template.ts";
-import type { GatewayAccess, Source, SourceEvent, TransferRequest } from "./types.ts";
+import type {
+  GatewayAccess,
+  Integration,
+  Placeholders,
+  Source,
+  SourceEvent,
+  SourceObject,
+  TransferRequest,
+} from "./types.ts";
 
 const API = "https://www.googleapis.com/drive/v3";
 const GOOGLE = "application/vnd.google-apps.";
-const FIELDS = "id,name,mimeType,version,size,md5Checksum,sha256Checksum,trashed";
+const FOLDER = `${GOOGLE}folder`;
+const FIELDS = "id,name,mimeType,parents,version,size,sha256Checksum,trashed";
 
 /** What a change of a Drive carries; other events name no file. */
 const ChangeEvent = z.object({
@@ -35,10 +45,16 @@ const DriveFile = z.object({
   id: z.string(),
   name: z.string(),
   mimeType: z.string(),
+  parents: z.array(z.string()).nullish(),
   version: z.union([z.string(), z.number()]).nullish(),
   size: z.string().regex(/^\d+$/).nullish(),
   sha256Checksum: z.string().nullish(),
   trashed: z.boolean().nullish(),
+});
+
+const FilePage = z.object({
+  files: z.array(DriveFile).default([]),
+  nextPageToken: z.string().optional(),
 });
 
 /** Formats of Google's own documents, by type: the first one is taken unless the rule names another. */
@@ -73,24 +89,9 @@ export const googleDriveSource: Source = {
   async list(integration, event, config = {}) {
     const { change, file: told } = readEvent(event);
     if (!told) return [];
-    const call: ProviderCall = {
-      role: "source",
-      integration: integration.slug,
-      url: `${integration.base_url ?? API}/files/${encodeURIComponent(told.id)}` +
-        `?supportsAllDrives=true&fields=${FIELDS}`,
-      headers: { accept: "application/json" },
-      accept: [404],
-      allowPrivate: allowsPrivateNetwork(integration),
-    };
-    const answer = change?.removed ? { status: 404, text: "" } : await withToken(
-      integration,
-      "source",
-      (token) =>
-        callProvider({
-          ...call,
-          headers: { ...call.headers, authorization: `Bearer ${token}` },
-        }),
-    );
+    const path = `/files/${encodeURIComponent(told.id)}?supportsAllDrives=true&fields=${FIELDS}`;
+    const call = { ...apiCall(integration, path), accept: [404] };
+    const answer = change?.removed ? { status: 404, text: "" } : await send(integration, call);
     const gone = answer.status === 404;
     const read = gone
       ? undefined
@@ -101,33 +102,26 @@ export const googleDriveSource: Source = {
       });
     }
     const file = read?.data ?? { ...told, size: null, sha256Checksum: null };
-    const exported = exportOf(file.mimeType, config.export);
-    const extension = exported?.extension ?? extensionOf(file.name);
-    const refusal = gone || file.trashed
-      ? "it is gone at the source; copies of it stay"
-      : file.mimeType.startsWith(GOOGLE) && !exported
-      ? `a ${file.mimeType.slice(GOOGLE.length)} has no content`
-      : undefined;
-    return [{
-      ref: file.id,
-      name: file.name,
-      path: event.resource_path,
-      version: file.version == null ? null : String(file.version),
-      type: extension,
-      extension,
-      content_type: exported?.mime ?? file.mimeType,
-      size_bytes: !exported && file.size ? Number(file.size) : null,
-      sha256: !exported && file.sha256Checksum ? file.sha256Checksum.toLowerCase() : null,
-      is_expired: false,
-      ...(refusal ? { refusal } : {}),
-    }];
+    return [describe(file, event.resource_path, config, gone)];
   },
 
-  ticket(integration, event, { ref, content_type }, gateway): Promise<TransferRequest> {
-    const isGoogles = readEvent(event).file?.mimeType.startsWith(GOOGLE) ?? false;
+  async listAll(integration, config) {
+    const files = await readAll(integration);
+    const byId = new Map(files.map((file) => [file.id, file]));
+    return files.filter(({ mimeType }) => mimeType !== FOLDER).map((file) => {
+      const folder = folderOf(file, byId);
+      return {
+        ...describe(file, ["files", ...folder, file.name].join("/"), config),
+        placeholders: placeholdersOf(file, folder),
+      };
+    });
+  },
+
+  ticket(integration, _event, { ref, content_type, size_bytes }, gateway) {
     return Promise.resolve(throughGateway(gateway, {
       integration: integration.slug,
-      ...(isGoogles
+      // What Google exports has no size before.
+      ...(size_bytes === null
         ? { action: "files.export", parameters: { fileId: ref, mimeType: content_type } }
         : {
           action: "files.getContent",
@@ -138,13 +132,109 @@ export const googleDriveSource: Source = {
 
   placeholders(event) {
     const { file, folder } = readEvent(event);
-    return {
-      folder: (folder ?? "").split("/").filter((part) => part !== ""),
-      file_id: file?.id ?? null,
-      version: file?.version == null ? null : String(file.version),
-    };
+    return placeholdersOf(file ?? null, (folder ?? "").split("/").filter((part) => part !== ""));
   },
 };
+
+/** A file as it is offered. */
+function describe(
+  file: z.infer<typeof DriveFile>,
+  path: string,
+  config: Record<string, unknown>,
+  isGone = false,
+): SourceObject {
+  const exported = exportOf(file.mimeType, config.export);
+  const extension = exported?.extension ?? extensionOf(file.name);
+  const refusal = isGone || file.trashed
+    ? "it is gone at the source; copies of it stay"
+    : file.mimeType.startsWith(GOOGLE) && !exported
+    ? `a ${file.mimeType.slice(GOOGLE.length)} has no content`
+    : undefined;
+  return {
+    ref: file.id,
+    name: file.name,
+    path,
+    version: file.version == null ? null : String(file.version),
+    type: extension,
+    extension,
+    content_type: exported?.mime ?? file.mimeType,
+    size_bytes: !exported && file.size ? Number(file.size) : null,
+    sha256: !exported && file.sha256Checksum ? file.sha256Checksum.toLowerCase() : null,
+    is_expired: false,
+    ...(refusal ? { refusal } : {}),
+  };
+}
+
+function placeholdersOf(
+  file: { id: string; version?: string | number | null | undefined } | null,
+  folder: string[],
+): Placeholders {
+  return {
+    folder,
+    file_id: file?.id ?? null,
+    version: file?.version == null ? null : String(file.version),
+  };
+}
+
+/** Every file and folder that the account sees and that is not in the trash. */
+async function readAll(integration: Integration): Promise<z.infer<typeof DriveFile>[]> {
+  const files: z.infer<typeof DriveFile>[] = [];
+  let pageToken: string | undefined;
+  do {
+    const query = new URLSearchParams({
+      q: "trashed = false",
+      pageSize: "1000",
+      fields: `nextPageToken,files(${FIELDS})`,
+      supportsAllDrives: "true",
+      includeItemsFromAllDrives: "true",
+      ...(pageToken === undefined ? {} : { pageToken }),
+    });
+    const call = apiCall(integration, `/files?${query}`);
+    const read = FilePage.safeParse(parseAnswer(call, await send(integration, call)));
+    if (!read.success) {
+      throw failure(call, "invalid_response", 502, "did not answer with a list of files", {
+        cause: read.error,
+      });
+    }
+    files.push(...read.data.files);
+    pageToken = read.data.nextPageToken;
+  } while (pageToken !== undefined);
+  return files;
+}
+
+/** Names of a file's folders, the outermost first; the root, which is in no listing, has none. */
+function folderOf(
+  { parents }: z.infer<typeof DriveFile>,
+  byId: Map<string, z.infer<typeof DriveFile>>,
+): string[] {
+  const names: string[] = [];
+  let folder = byId.get(parents?.[0] ?? "");
+  // A path is never this deep, and a circle has no end.
+  while (folder && names.length < 100) {
+    names.unshift(folder.name);
+    folder = byId.get(folder.parents?.[0] ?? "");
+  }
+  return names;
+}
+
+function apiCall(integration: Integration, path: string): ProviderCall {
+  return {
+    role: "source",
+    integration: integration.slug,
+    url: `${integration.base_url ?? API}${path}`,
+    headers: { accept: "application/json" },
+    allowPrivate: allowsPrivateNetwork(integration),
+  };
+}
+
+function send(integration: Integration, call: ProviderCall) {
+  return withToken(
+    integration,
+    "source",
+    (token) =>
+      callProvider({ ...call, headers: { ...call.headers, authorization: `Bearer ${token}` } }),
+  );
+}
 
 /** A download of an action's bytes, which pass through the gateway as they come. */
 export function throughGateway(

@@ -47,7 +47,11 @@ Deno.test("bytes come through the gateway, with the job's token", async () => {
       googleDriveSource.ticket(
         sandbox.drive(),
         event({ id: "f1", name: "x", mimeType }),
-        { ref: "f1", content_type },
+        {
+          ref: "f1",
+          content_type,
+          size_bytes: mimeType.startsWith(GOOGLE) ? null : 3,
+        },
         gateway,
       );
     const { method, url, headers, body } = await ticket("text/plain", "text/plain");

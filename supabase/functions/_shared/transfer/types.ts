@@ -49,6 +49,8 @@ export interface SourceObject {
   version?: string | null;
   /** Why it cannot be taken, whatever the rule says. */
   refusal?: string;
+  /** What it fills in itself, where a listing has objects of several places. */
+  placeholders?: Placeholders;
   name: string;
   /** Lower case, without the dot; what `artifact_types` is compared with. */
   type: string;
@@ -95,15 +97,18 @@ export interface Source {
     event: SourceEvent,
     config?: Record<string, unknown>,
   ): Promise<SourceObject[]>;
+  /** Lists everything there is, for a rule with a schedule; absent: it cannot. */
+  listAll?(integration: Integration, config: Record<string, unknown>): Promise<SourceObject[]>;
   /**
    * A download that works for about a minute.
    *
-   * @param object `ref` is {@link SourceObject.ref}
+   * @param event null: a schedule made the job
+   * @param object as it was listed
    */
   ticket(
     integration: Integration,
-    event: SourceEvent,
-    object: { ref: string; content_type: string },
+    event: SourceEvent | null,
+    object: Pick<SourceObject, "ref" | "content_type" | "size_bytes">,
     gateway: GatewayAccess,
   ): Promise<TransferRequest>;
   /**
