@@ -19,6 +19,9 @@ values (
 )
 on conflict (slug) do nothing;
 
+-- Objects of a bucket are moved as artifacts are: by a link that the plan's tickets name.
+update marketplace.providers as p set default_workflow_slug = 'github-artifacts-mirror' where p.slug = 'aws_s3';
+
 -- Reading -------------------------------------------------------------------------------------
 
 select marketplace.register_action('google_docs', 'documents.exportFiles', 'GET', '/documents/{documentId}', $json$

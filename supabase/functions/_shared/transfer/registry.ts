@@ -8,6 +8,7 @@ import type { Destination, Source } from "./types.ts";
 const SOURCES: Record<string, () => Promise<Source>> = {
   github: async () => (await import("./github.ts")).github,
   google_drive: async () => (await import("./google_drive_source.ts")).googleDriveSource,
+  aws_s3: async () => (await import("./s3_source.ts")).s3Source,
 };
 
 const DESTINATIONS: Record<string, () => Promise<Destination>> = {

@@ -13,7 +13,7 @@ import { z } from "zod";
 import { env } from "../env.ts";
 import { AppError } from "../errors.ts";
 import { allowsPrivateNetwork } from "../oauth/context.ts";
-import { callProvider } from "../provider_http.ts";
+import { callProvider, type ProviderRole } from "../provider_http.ts";
 import type { Destination, Integration } from "./types.ts";
 
 const UPLOAD_SECONDS = 15 * 60;
@@ -104,15 +104,20 @@ function md5FromEtag(headers: Headers): string | null {
   return /^"?([0-9a-f]{32})"?$/i.exec(headers.get("etag") ?? "")?.[1]?.toLowerCase() ?? null;
 }
 
-function settings(integration: Integration) {
+/**
+ * Where an integration's bucket is, and what opens it.
+ *
+ * @throws AppError `<role>_misconfigured` (422), `<role>_credentials_missing` (502)
+ */
+export function settings(integration: Integration, role: ProviderRole = "destination") {
   const parsed = S3Config.safeParse(integration.config);
-  if (!parsed.success) throw misconfigured(integration, parsed.error.issues[0]!.message);
+  if (!parsed.success) throw misconfigured(integration, role, parsed.error.issues[0]!.message);
   const config = parsed.data;
   const endpoint = config.endpoint ?? integration.base_url ?? undefined;
   const environment = integration.is_default ? env() : undefined;
   const bucket = config.bucket ?? environment?.AWS_S3_ARTIFACTS_BUCKET;
   if (!bucket) {
-    throw misconfigured(integration, 'it names no bucket, such as {"bucket": "backups"}');
+    throw misconfigured(integration, role, 'it names no bucket, such as {"bucket": "backups"}');
   }
   const { credentials } = integration;
   const accessKeyId = credentials.access_key_id ?? environment?.AWS_ACCESS_KEY_ID;
@@ -122,7 +127,7 @@ function settings(integration: Integration) {
     : environment?.AWS_SESSION_TOKEN;
   if (!accessKeyId || !secretAccessKey) {
     throw new AppError(
-      "destination_credentials_missing",
+      `${role}_credentials_missing`,
       502,
       `Integration ${integration.slug} has no credential: store access_key_id and ` +
         "secret_access_key with marketplace.set_integration_secret.",
@@ -142,19 +147,24 @@ function settings(integration: Integration) {
 
 /** What a presigned URL allows. */
 interface Permission {
-  method: "PUT" | "HEAD";
+  method: "PUT" | "HEAD" | "GET";
+  /** Of an object; `` for the bucket itself. */
   key: string;
+  query?: Record<string, string>;
   /** To be sent along; AWS ignores a checksum in the query, only a signed header is verified. */
   headers: Record<string, string>;
   seconds: number;
 }
 
-async function presign(
+/** A URL that allows one request, with no other credential. */
+export async function presign(
   integration: Integration,
-  { method, key, headers, seconds }: Permission,
+  { method, key, query = {}, headers, seconds }: Permission,
+  role: ProviderRole = "destination",
 ): Promise<string> {
-  const { credentials, region, ...place } = settings(integration);
+  const { credentials, region, ...place } = settings(integration, role);
   const url = objectUrl({ ...place, region }, key);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   url.searchParams.set("X-Amz-Expires", String(seconds));
   const client = new AwsClient({ ...credentials, region, service: "s3", retries: 0 });
   const signed = await client.sign(url.href, { method, headers, aws: { signQuery: true } });
@@ -184,9 +194,9 @@ function encodeRfc3986(text: string): string {
     .replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-function misconfigured(integration: Integration, why: string): AppError {
+function misconfigured(integration: Integration, role: ProviderRole, why: string): AppError {
   return new AppError(
-    "destination_misconfigured",
+    `${role}_misconfigured`,
     422,
     `The config of integration ${integration.slug} cannot be used: ${why}.`,
   );
