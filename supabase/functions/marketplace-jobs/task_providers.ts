@@ -84,7 +84,9 @@ const PROVIDERS: Record<string, TaskProvider> = {
     found: (result, { messageId }) =>
       text(member(
         list(result).find((issue) =>
-          String(member(issue, "body") ?? "").includes(marker(messageId))
+          // Not that of a message whose id goes on.
+          `${member(issue, "body") ?? ""}\n`.split(marker(messageId)).slice(1)
+            .some((rest) => /^\W/.test(rest))
         ),
         "number",
       )),

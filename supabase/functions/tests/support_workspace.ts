@@ -73,6 +73,10 @@ const PROVIDERS: Record<
     config: () => ({ api_base: at("nocodb") }),
     secrets: { api_token: "sandbox-nocodb-token" },
   },
+  slack: {
+    config: () => ({ api_base: stackEnv("SANDBOX_SLACK_URL"), channel: "#ci-artifacts" }),
+    secrets: { api_token: "xoxb-sandbox" },
+  },
   supabase: {
     config: () => ({ api_base: stackEnv("SUPABASE_URL") }),
     secrets: { api_token: stackEnv("SUPABASE_SECRET_KEY") },

@@ -6,6 +6,7 @@ import {
   changed,
   finished,
   makeFlow,
+  register,
   removeFlows,
   sandbox,
   sync,
@@ -146,4 +147,25 @@ Deno.test("a document that is too large to export fails once, and says so", asyn
     "export_too_large",
     true,
   ]);
+});
+
+Deno.test("who asked to be told is told what was synced, and where it is", async () => {
+  const slack = uniqueName("slack");
+  const notify_integration_id = await register(sql, slack, "slack");
+  const flow = await toBucket({}, { notify_integration_id });
+  const name = `${flow.bucket} <one> & two.txt`;
+  const file = await sandbox.createDriveFile({ name, text: "told" });
+  const { job } = await sync(sql, flow, "google_drive", file);
+  assert.equal(job.status, "completed", job.error_message ?? "");
+  const [message, ...others] = (await sandbox.slackMessages()).filter(({ text }) =>
+    text.includes(flow.bucket)
+  );
+  assert.equal(others.length, 0);
+  assert.match(message!.text, /1 synced, 0 skipped/);
+  assert.match(message!.text, /&lt;one&gt; &amp; two\.txt/);
+
+  // Nothing new is nothing to tell.
+  await sync(sql, flow, "google_drive", file, { key: crypto.randomUUID() });
+  const told = (await sandbox.slackMessages()).filter(({ text }) => text.includes(flow.bucket));
+  assert.equal(told.length, 1);
 });
