@@ -1,35 +1,35 @@
 import type { Fault, FaultRequest } from "./core/faults.ts";
 import type { JournalEntry, JournalFilter } from "./core/journal.ts";
 import type { PushInfo, PushOptions } from "./core/pushes.ts";
-import type { GitHubRun } from "./providers/github.ts";
+import type { GitHubRun } from "./providers/github/mod.ts";
 import type {
   GitHubCommitFixture,
   GitHubCommitInfo,
   GitHubRepositoryFixture,
-} from "./providers/github_contents.ts";
-import type { GitHubRunFixture } from "./providers/github_fixtures.ts";
-import type { GitHubEventFixture, GitHubHookInfo } from "./providers/github_hooks.ts";
-import type { GitHubIssueInfo } from "./providers/github_issues.ts";
-import type { GoogleOAuthFixture } from "./providers/google.ts";
-import type { MailFixture, MailInfo, MailLabels } from "./providers/google_gmail.ts";
-import type { SubscriptionFixture } from "./providers/google_pubsub.ts";
+} from "./providers/github/contents.ts";
+import type { GitHubRunFixture } from "./providers/github/artifact_fixtures.ts";
+import type { GitHubEventFixture, GitHubHookInfo } from "./providers/github/hooks.ts";
+import type { GitHubIssueInfo } from "./providers/github/issues.ts";
+import type { GoogleOAuthFixture } from "./providers/google/mod.ts";
+import type { MailFixture, MailInfo, MailLabels } from "./providers/google/gmail_fixtures.ts";
+import type { SubscriptionFixture } from "./providers/google/pubsub.ts";
 import type {
   CalendarEventEdit,
   CalendarEventFixture,
   CalendarEventInfo,
-} from "./providers/google_calendar.ts";
-import type { GoogleChannelInfo } from "./providers/google_channels.ts";
-import type { DocumentEdit, DocumentFixture } from "./providers/google_docs.ts";
+} from "./providers/google/calendar.ts";
+import type { GoogleChannelInfo } from "./providers/google/channels.ts";
+import type { DocumentEdit, DocumentFixture } from "./providers/google/docs.ts";
 import type {
   DriveEdit,
   DriveFileFixture,
   DriveFileInfo,
-} from "./providers/google_drive_fixtures.ts";
-import type { NocoTableFixture } from "./providers/nocodb.ts";
-import type { NocoRecord } from "./providers/nocodb_where.ts";
-import type { OdooFixture } from "./providers/odoo.ts";
-import type { OdooRecord } from "./providers/odoo_records.ts";
-import type { SpreadsheetEdit, SpreadsheetFixture } from "./providers/google_sheets.ts";
+} from "./providers/google/drive_fixtures.ts";
+import type { NocoTableFixture } from "./providers/nocodb/mod.ts";
+import type { NocoRecord } from "./providers/nocodb/where.ts";
+import type { OdooFixture } from "./providers/odoo/mod.ts";
+import type { OdooRecord } from "./providers/odoo/records.ts";
+import type { SpreadsheetEdit, SpreadsheetFixture } from "./providers/google/sheets.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
 import type { FlavourName } from "./s3/flavours.ts";
 import type { S3ObjectInfo } from "./s3/server.ts";

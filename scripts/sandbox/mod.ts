@@ -7,17 +7,17 @@ import { Journal } from "./core/journal.ts";
 import { observe } from "./core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "./core/provider.ts";
 import { Pushes } from "./core/pushes.ts";
-import { createGitHub, DOWNLOADS_AT } from "./providers/github.ts";
-import { createGoogle } from "./providers/google.ts";
-import { createNocoDB } from "./providers/nocodb.ts";
-import { createOdoo } from "./providers/odoo.ts";
+import { createGitHub, DOWNLOADS_AT } from "./providers/github/mod.ts";
+import { createGoogle } from "./providers/google/mod.ts";
+import { createNocoDB } from "./providers/nocodb/mod.ts";
+import { createOdoo } from "./providers/odoo/mod.ts";
 import { createSlack } from "./providers/slack.ts";
 import { createS3 } from "./s3/server.ts";
 
-export { GITHUB_TOKEN } from "./providers/github.ts";
-export { GOOGLE_CREDENTIALS } from "./providers/google.ts";
-export { NOCODB_TOKEN } from "./providers/nocodb.ts";
-export { ODOO_CREDENTIALS } from "./providers/odoo.ts";
+export { GITHUB_TOKEN } from "./providers/github/mod.ts";
+export { GOOGLE_CREDENTIALS } from "./providers/google/mod.ts";
+export { NOCODB_TOKEN } from "./providers/nocodb/mod.ts";
+export { ODOO_CREDENTIALS } from "./providers/odoo/mod.ts";
 export { SLACK_TOKEN } from "./providers/slack.ts";
 export { S3_CREDENTIALS } from "./s3/server.ts";
 

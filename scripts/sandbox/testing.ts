@@ -26,7 +26,7 @@ export interface Receiver {
   received: ReceivedRequest[];
   /** Answers the next requests with these statuses, all later ones with 204. */
   answer(...statuses: number[]): void;
-  /** Waits until so many requests have come. @throws when they do not within two seconds */
+  /** Waits until so many requests have come. @throws when they do not within ten seconds */
   until(count: number): Promise<ReceivedRequest[]>;
 }
 
@@ -58,7 +58,7 @@ export function useReceiver(): Receiver {
     answer: (...wanted) => void (statuses = wanted),
     async until(count) {
       for (let waited = 0; received.length < count; waited += 5) {
-        if (waited > 2000) throw new Error(`${received.length} of ${count} requests have come.`);
+        if (waited > 10_000) throw new Error(`${received.length} of ${count} requests have come.`);
         await new Promise((done) => setTimeout(done, 5));
       }
       return received;

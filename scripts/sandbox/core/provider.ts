@@ -30,7 +30,8 @@ export interface ObservedEnv {
 /** A part of a provider: some of its routes with what belongs to them. */
 export interface ProviderPart {
   readonly app: Hono<ObservedEnv>;
-  readonly control: Hono;
+  /** Its fixtures and inspections, mounted under `/_control`. */
+  readonly control?: Hono;
   /** Forgets what the part holds; absent when it holds nothing of its own. */
   reset?(): void;
 }
