@@ -2,6 +2,7 @@
 import { AppError, toAppError } from "../_shared/errors.ts";
 import { describeFetchFailure } from "../_shared/fetch_failure.ts";
 import { privateAddressOf } from "../_shared/net/addresses.ts";
+import { guardedFetch } from "../_shared/net/fetch.ts";
 import { readRetryWait } from "../_shared/retry_after.ts";
 import type { Signer } from "../_shared/standard_webhooks.ts";
 import { traceparent } from "../_shared/trace.ts";
@@ -164,10 +165,12 @@ export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promis
       timestamp: Math.floor(now.getTime() / 1000),
       body,
     });
-    const response = await fetch(url, {
+    const response = await guardedFetch(url, {
       method: "POST",
-      redirect: "manual",
       signal: abort.signal,
+      allowPrivate: job.allows_private_network,
+      // A relative endpoint is at the engine that the operator runs.
+      isProviders: !/^https?:/i.test(job.endpoint),
       headers: {
         ...signature,
         "content-type": "application/json",
@@ -202,6 +205,14 @@ export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promis
       }) ?? null,
     });
   } catch (thrown) {
+    if (thrown instanceof AppError) {
+      // Its name leads elsewhere than a moment ago.
+      return result("failed", {
+        error_code: thrown.code,
+        error: thrown.message,
+        retryable: thrown.retryable,
+      });
+    }
     const failure = describeFetchFailure(thrown);
     const { host } = new URL(url);
     if (failure.kind === "connect") {

@@ -170,7 +170,7 @@ export async function revokeConnection(sql: Sql, id: string): Promise<boolean> {
     settings: context.settings,
     client: { ...environmentClient(context.integration), ...context.client },
     allowPrivate: allowsPrivateNetwork(context.integration),
-    isProviders: isAtProviders(context.integration),
+    isProviders: isAtProviders(context),
     integration: context.integration.slug,
   };
   const { revokeToken } = await import("../_shared/oauth/client.ts");

@@ -165,7 +165,7 @@ export async function finishAuthorization(
     settings,
     client: { ...environmentClient(integration), ...context.client },
     allowPrivate: allowsPrivateNetwork(integration),
-    isProviders: isAtProviders(integration),
+    isProviders: isAtProviders(context),
     integration: integration.slug,
   }, {
     parameters,

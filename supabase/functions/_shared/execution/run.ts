@@ -144,7 +144,7 @@ async function run(
     begun,
     access,
     baseUrl: base.ok ? base.text : first.url,
-    isProviders: isAtProviders(integration),
+    isProviders: isAtProviders(begun),
     scrubber,
     deadline: Date.now() + EXECUTION_MS,
     longestWaitMs: LONGEST_WAIT_MS[isAsync ? "async" : "sync"],

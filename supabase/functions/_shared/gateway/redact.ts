@@ -115,10 +115,16 @@ export function redactDocument(
     (rest: unknown, pointer) => replaceAt(rest, pointer, () => REDACTED),
     document,
   );
-  const redacted = redactValue(declared, 0);
+  // What will not be kept is not looked at either.
+  const budget = { left: maxLength };
+  const redacted = redactValue(declared, 0, budget);
   const text = JSON.stringify(redacted) ?? "null";
-  if (text.length <= maxLength) return redacted;
-  return { truncated: true, length: text.length, start: text.slice(0, maxLength).toWellFormed() };
+  if (budget.left >= 0 && text.length <= maxLength) return redacted;
+  return {
+    truncated: true,
+    length: JSON.stringify(document)?.length ?? 0,
+    start: text.slice(0, maxLength).toWellFormed(),
+  };
 }
 
 /** A text with well-known spellings of credentials replaced. */
@@ -126,24 +132,35 @@ export function redactText(text: string): string {
   return text.replace(SECRET_TEXT, REDACTED);
 }
 
-function redactValue(value: unknown, depth: number): unknown {
+/** @param budget characters of JSON that are still wanted, at most; counted too low rather than too high */
+function redactValue(value: unknown, depth: number, budget: { left: number }): unknown {
+  budget.left -= 1;
   if (typeof value === "string") {
     // Cut first: what is searched stays small.
     const start = value.length > MAX_TEXT ? value.slice(0, MAX_TEXT).toWellFormed() : value;
     const cut = value.length > MAX_TEXT ? `… (${value.length} characters)` : "";
-    return redactText(start) + cut;
+    const clean = redactText(start) + cut;
+    budget.left -= clean.length;
+    return clean;
   }
   if (typeof value !== "object" || value === null) return value;
   if (depth >= MAX_DEPTH) return REDACTED;
-  if (Array.isArray(value)) return value.map((item) => redactValue(item, depth + 1));
-  return Object.fromEntries(
-    Object.entries(value).map(([name, member]) => [
-      name,
-      isSecretName(name) && member !== null && typeof member !== "boolean"
-        ? REDACTED
-        : redactValue(member, depth + 1),
-    ]),
-  );
+  if (Array.isArray(value)) {
+    const items: unknown[] = [];
+    for (const item of value) {
+      if (budget.left < 0) break;
+      items.push(redactValue(item, depth + 1, budget));
+    }
+    return items;
+  }
+  const members: [string, unknown][] = [];
+  for (const [name, member] of Object.entries(value)) {
+    if (budget.left < 0) break;
+    budget.left -= name.length;
+    const isSecret = isSecretName(name) && member !== null && typeof member !== "boolean";
+    members.push([name, isSecret ? REDACTED : redactValue(member, depth + 1, budget)]);
+  }
+  return Object.fromEntries(members);
 }
 
 /** Whether a member, parameter or header of this name holds a credential. */

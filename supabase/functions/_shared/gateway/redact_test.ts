@@ -140,3 +140,24 @@ Deno.test("odd members survive", () => {
   assert.equal(JSON.stringify(redactDocument(document)), JSON.stringify(document));
   assert.equal(redactDocument(undefined), undefined);
 });
+
+Deno.test("of a large document no more is looked at than is kept", () => {
+  let looked = 0;
+  const items = Array.from({ length: 100_000 }, (_, id) => ({
+    get id() {
+      looked++;
+      return id;
+    },
+    token: "t",
+  }));
+  const kept = redactDocument({ items }, { maxLength: 1_000 }) as Record<string, unknown>;
+  // Once more for the length.
+  assert.ok(looked - items.length < 200, `${looked}`);
+  assert.equal(kept.truncated, true);
+  assert.equal(kept.length, JSON.stringify({ items }).length);
+  assert.equal((kept.start as string).length, 1_000);
+  assert.match(kept.start as string, /^\{"items":\[\{"id":0,"token":"\[redacted\]"\},\{"id":1,/);
+  assert.deepEqual(redactDocument({ a: [1, { b: "c" }] }, { maxLength: 30 }), {
+    a: [1, { b: "c" }],
+  });
+});

@@ -111,6 +111,14 @@ export function allowsPrivateNetwork(integration: Pick<JobIntegration, "config">
 }
 
 /** Whether every host that the integration is asked at stands in its provider's own row. */
-export function isAtProviders({ config }: Pick<JobIntegration, "config">): boolean {
-  return !config.api_base && !config.drive_api_base && !config.auth && !config.token_url;
+export function isAtProviders({ integration: { config }, provider }: {
+  integration: Pick<JobIntegration, "config">;
+  provider: Pick<AuthProvider, "base_url">;
+}): boolean {
+  if (config.drive_api_base || config.auth || config.token_url) return false;
+  const base = String(config.api_base ?? "");
+  // Written down once more, as many do, it is still the provider's.
+  return base === "" || URL.canParse(base) && provider.base_url !== null &&
+      URL.canParse(provider.base_url) &&
+      new URL(base).origin === new URL(provider.base_url).origin;
 }

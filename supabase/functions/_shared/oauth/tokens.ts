@@ -310,7 +310,7 @@ export async function mintTokens(mint: Mint): Promise<TokenResult> {
     settings,
     client: secrets,
     allowPrivate: allowsPrivateNetwork(integration),
-    isProviders: isAtProviders(integration),
+    isProviders: isAtProviders(mint),
     integration: integration.slug,
   };
   const scopes = mint.scopes?.length ? mint.scopes : auth.scopes ?? [];
