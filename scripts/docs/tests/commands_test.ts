@@ -166,6 +166,13 @@ const VALUES: Record<string, string | (() => Promise<string>)> = {
   "<project>": "abcdefghijklmnopqrst",
   "<the webhook''s secret>": "the webhook secret of the documents",
   "<a token that reads artifacts>": "token",
+  "<client id>": "client",
+  "<client secret>": "a secret of the client",
+  "<refresh token>": "a refresh token",
+  "<database>": "acme",
+  "<login>": "ada@example.com",
+  "<secret key>": "a secret key",
+  "<bucket>": "acme-archive",
   "marketplace-….backup": `marketplace-$(date +%F).backup`,
 };
 
