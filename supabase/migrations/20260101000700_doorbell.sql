@@ -143,20 +143,35 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 begin
-  return exists (select from marketplace.webhook_events as e where not e.processed)
-    or exists (
-      select
-      from marketplace.workflows as w
-      join marketplace.sync_jobs as j
-        on j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
+  -- the head of each queue, in the order of its index
+  perform from marketplace.webhook_events as e where not e.processed order by e.created_at, e.id limit 1;
+  if found then
+    return true;
+  end if;
+  return exists (
+    select
+    from marketplace.workflows as w
+    cross join lateral (
+      select j.run_at
+      from marketplace.sync_jobs as j
+      where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
         and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
-      where w.is_active and w.paused_at is null and (w.breaker_until is null or w.breaker_until <= now())
-    )
-    or exists (
-      select
-      from marketplace.workflows as w
-      join marketplace.sync_jobs as j on j.workflow_id = w.id and j.status = 'running' and j.lease_expires_at <= now()
-    );
+      order by marketplace._claim_rank(j.run_at, j.priority), j.position
+      limit 1
+    ) as due
+    where w.is_active and w.paused_at is null and (w.breaker_until is null or w.breaker_until <= now())
+  ) or exists (
+    select
+    from marketplace.workflows as w
+    cross join lateral (
+      select j.lease_expires_at
+      from marketplace.sync_jobs as j
+      where j.workflow_id = w.id and j.status = 'running'
+      order by j.lease_expires_at
+      limit 1
+    ) as held
+    where held.lease_expires_at <= now()
+  );
 end
 $$;
 comment on function marketplace.has_due_work() is 'Whether events wait for routing, jobs for dispatch, or leases for their end.';
@@ -200,6 +215,7 @@ begin
           select from marketplace.sync_jobs as j
           where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
             and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+          offset 0
         )
       union all
       -- the end of a lease

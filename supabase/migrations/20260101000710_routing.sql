@@ -214,6 +214,7 @@ declare
   -- the partitions of today and yesterday; the others are not even opened
   v_since timestamptz := now() - interval '1 day';
   v_until timestamptz := now() + interval '1 hour';
+  v_first timestamptz;
   v_event_ids uuid[];
   v_created_ats timestamptz[];
   v_job_counts int[];
@@ -224,14 +225,21 @@ begin
     return query select 0, 0;
     return;
   end if;
-  -- what waits there since longer comes first
-  if exists (select from marketplace.webhook_events as e where not e.processed and e.created_at < v_since)
-    or exists (select from marketplace.webhook_events as e where not e.processed and e.created_at > v_until) then
+  -- what waits there since longer comes first; in the order of their index, of which these are the ends
+  select e.created_at into v_first from marketplace.webhook_events as e where not e.processed and e.created_at < v_since
+  order by e.created_at, e.id limit 1;
+  if not found then
+    select e.created_at into v_first from marketplace.webhook_events as e where not e.processed and e.created_at > v_until
+    order by e.created_at, e.id limit 1;
+  end if;
+  if found then
     v_since := '-infinity';
     v_until := 'infinity';
-  elsif not exists (
-    select from marketplace.webhook_events as e where not e.processed and e.created_at between v_since and v_until
-  ) then
+  end if;
+  select e.created_at into v_first from marketplace.webhook_events as e
+  where not e.processed and e.created_at between v_since and v_until
+  order by e.created_at, e.id limit 1;
+  if not found then
     return query select 0, 0;
     return;
   end if;
@@ -324,9 +332,7 @@ begin
   per_event as (
     select m.event_id, count(*)::int as job_count from made as m group by m.event_id
   )
-  select
-    array_agg(b.id order by b.created_at), array_agg(b.created_at order by b.created_at),
-    array_agg(coalesce(p.job_count, 0) order by b.created_at), array_agg(a.job_id order by b.created_at)
+  select array_agg(b.id), array_agg(b.created_at), array_agg(coalesce(p.job_count, 0)), array_agg(a.job_id)
   into v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys
   from batch as b
   left join per_event as p on p.event_id = b.id
@@ -335,8 +341,7 @@ begin
   update marketplace.webhook_events as e
   set processed = true, processed_at = clock_timestamp(), job_count = b.job_count, absorbed_by = b.absorbed_by
   from unnest(v_event_ids, v_created_ats, v_job_counts, v_absorbed_bys) as b (id, created_at, job_count, absorbed_by)
-  where e.id = b.id and e.created_at = b.created_at
-    and e.created_at between v_created_ats[1] and v_created_ats[cardinality(v_created_ats)];
+  where e.id = b.id and e.created_at = b.created_at;
 
   return query
   select coalesce(cardinality(v_event_ids), 0), coalesce((select sum(n) from unnest(v_job_counts) as n), 0)::int;

@@ -27,6 +27,7 @@ begin
         select from marketplace.sync_jobs as j
         where j.workflow_id = w.id and j.status = 'pending' and not j.is_parked
           and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
+        offset 0 -- one look for each workflow, whatever the planner knows of the table
       )
     order by w.id
     for no key update skip locked
@@ -120,7 +121,7 @@ begin
   set is_parked = true
   from waiting as w
   join first as f on f.workflow_id = w.workflow_id and f.concurrency_key = w.concurrency_key
-  where j.id = w.id and j.status = 'pending';
+  where j.id = w.id and j.lease_id is null and j.finished_at is null;
   return found;
 end
 $$;
@@ -191,8 +192,6 @@ declare
   v_workflow_ids uuid[] := marketplace._lock_claimable_workflows(p_except);
   v_job_ids uuid[];
   v_tokens text[];
-  v_since timestamptz;
-  v_until timestamptz;
   v_wanted int := p_limit;
 begin
   if v_workflow_ids is null then
@@ -229,7 +228,8 @@ begin
               ) as ahead
             ) < w.max_per_key
         ) as next
-        join marketplace.sync_jobs as j on j.id = next.id and j.status = 'pending'
+        -- still pending, said so that none but the primary key will do
+        join marketplace.sync_jobs as j on j.id = next.id and j.lease_id is null and j.finished_at is null
         limit greatest(0, least(
           case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
             select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
@@ -259,7 +259,7 @@ begin
         dispatched_at = null
       from leased as l
       where j.id = l.job_id
-      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, j.event_created_at, l.token
+      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, l.token
     ),
     begun as (
       insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
@@ -272,8 +272,8 @@ begin
       from (select c.workflow_id, count(*) as count from claimed as c group by c.workflow_id) as n
       where w.id = n.workflow_id and w.rate_per_second is not null
     )
-    select array_agg(c.id), array_agg(c.token), min(c.event_created_at), max(c.event_created_at)
-    into v_job_ids, v_tokens, v_since, v_until
+    select array_agg(c.id), array_agg(c.token)
+    into v_job_ids, v_tokens
     from claimed as c;
 
     return query
@@ -324,8 +324,7 @@ begin
       where w.id = c.workflow_id
       offset 0 -- a statement of its own for the planner, which remembers its result by rule
     ) as told
-    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at
-      and e.created_at between v_since and v_until; -- so that other days' partitions are not even opened
+    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
 
     v_wanted := v_wanted - coalesce(cardinality(v_job_ids), 0);
     exit when v_wanted <= 0 or not marketplace._park_jobs(v_workflow_ids);

@@ -83,7 +83,7 @@ comment on function marketplace._emit_job_events(text, uuid[]) is
   'Emits an event about each job, with its artifacts; nothing for jobs that are notifications themselves.';
 
 create function marketplace._lock_jobs(p_rows jsonb)
-returns tstzrange
+returns void
 language plpgsql
 volatile
 set search_path = ''
@@ -92,25 +92,15 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
-declare
-  v_since timestamptz;
-  v_until timestamptz;
 begin
   -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
-  select min(held.claimed_at), max(held.claimed_at)
-  into v_since, v_until
-  from (
-    select j.claimed_at
-    from jsonb_to_recordset(p_rows) as r (job_id uuid)
-    join marketplace.sync_jobs as j on j.id = r.job_id
-    order by j.id
-    for no key update of j
-  ) as held;
-  return tstzrange(v_since, v_until, '[]');
+  perform from jsonb_to_recordset(p_rows) as r (job_id uuid)
+  join marketplace.sync_jobs as j on j.id = r.job_id
+  order by j.id
+  for no key update of j;
 end
 $$;
-comment on function marketplace._lock_jobs(jsonb) is
-  'Locks the jobs of [{job_id}] until the end of the transaction; returns when the first and the last running attempt began, so that other days'' partitions need not be opened.';
+comment on function marketplace._lock_jobs(jsonb) is 'Locks the jobs of [{job_id}] until the end of the transaction.';
 
 create function marketplace._release_jobs(p_rows jsonb)
 returns table (job_id uuid, status text)
@@ -124,9 +114,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_days tstzrange := marketplace._lock_jobs(p_rows);
   v_dead uuid[];
 begin
+  perform marketplace._lock_jobs(p_rows);
   return query
   with
   -- who still holds the lease that failed
@@ -162,7 +152,7 @@ begin
       dispatch_ms = coalesce(h.duration_ms, a.dispatch_ms),
       response = coalesce(left(h.response, 2000), a.response)
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at and a.started_at between lower(v_days) and upper(v_days)
+    where a.id = h.lease_id and a.started_at = h.claimed_at
   )
   update marketplace.sync_jobs as j
   set status = case when h.is_retried then 'pending' else 'dead' end,
@@ -201,9 +191,9 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_days tstzrange := marketplace._lock_jobs(p_rows);
   v_finished uuid[];
 begin
+  perform marketplace._lock_jobs(p_rows);
   with
   held as materialized (
     select j.id, j.lease_id, j.claimed_at, r.result
@@ -214,7 +204,7 @@ begin
     update marketplace.sync_job_attempts as a
     set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at and a.started_at between lower(v_days) and upper(v_days)
+    where a.id = h.lease_id and a.started_at = h.claimed_at
   ),
   finished as (
     update marketplace.sync_jobs as j
@@ -347,14 +337,13 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_days tstzrange;
   v_recorded int;
   v_is_turning boolean;
   v_finished uuid[];
   v_late jsonb;
   v_failed jsonb;
 begin
-  v_days := marketplace._lock_jobs(p_results);
+  perform marketplace._lock_jobs(p_results);
 
   with
   result as materialized (
@@ -383,7 +372,7 @@ begin
       ended_at = case when r.is_finishing then clock_timestamp() else a.ended_at end
     from result as r
     where r.outcome in ('delivered', 'unknown') and a.id = r.lease_id and a.started_at = r.held_since
-      and a.started_at between lower(v_days) and upper(v_days)
+     
     returning 1
   ),
   moved as (
@@ -442,29 +431,38 @@ comment on function marketplace.record_dispatches(jsonb) is
 
 create function marketplace.reap_leases(p_limit int default 100)
 returns int
-language sql
+language plpgsql
 volatile
 set search_path = ''
+set plan_cache_mode = force_generic_plan -- asked often: a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
 as $$
-  with ended as (
-    select j.id, j.lease_id
-    from marketplace.workflows as w
-    join marketplace.sync_jobs as j on j.workflow_id = w.id and j.status = 'running' and j.lease_expires_at <= now()
-    order by j.lease_expires_at
-    limit p_limit
-    for update of j skip locked
-  )
-  select count(*)::int
-  from marketplace._release_jobs((
-    select coalesce(
-      jsonb_agg(jsonb_build_object(
-        'job_id', e.id, 'lease_id', e.lease_id, 'result', 'lease_lost', 'error_code', 'lease_lost',
-        'error_message', 'The workflow did not report before its lease ended.'
-      )),
-      '[]'
-    )
-    from ended as e
+declare
+  v_ended jsonb;
+begin
+  select jsonb_agg(jsonb_build_object(
+    'job_id', ended.id, 'lease_id', ended.lease_id, 'result', 'lease_lost', 'error_code', 'lease_lost',
+    'error_message', 'The workflow did not report before its lease ended.'
   ))
+  into v_ended
+  from (
+    select held.id, held.lease_id
+    from marketplace.workflows as w
+    cross join lateral (
+      select j.id, j.lease_id
+      from marketplace.sync_jobs as j
+      where j.workflow_id = w.id and j.status = 'running' and j.lease_expires_at <= now()
+      order by j.lease_expires_at
+      limit p_limit
+      for update skip locked
+    ) as held
+    limit p_limit
+  ) as ended;
+  if v_ended is null then
+    return 0;
+  end if;
+  return (select count(*) from marketplace._release_jobs(v_ended));
+end
 $$;
 comment on function marketplace.reap_leases(int) is
   'Takes back jobs whose lease ended without a report: they are retried, or dead after the last attempt. Returns how many.';
