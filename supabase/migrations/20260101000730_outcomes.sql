@@ -94,10 +94,11 @@ set enable_mergejoin = off
 as $$
 begin
   -- Jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now.
-  perform from jsonb_to_recordset(p_rows) as r (job_id uuid)
-  join marketplace.sync_jobs as j on j.id = r.job_id
-  order by j.id
-  for no key update of j;
+  perform
+  from (select r.job_id from jsonb_to_recordset(p_rows) as r (job_id uuid) order by r.job_id) as r
+  cross join lateral (
+    select from marketplace.sync_jobs as j where j.id = r.job_id for no key update
+  ) as locked;
 end
 $$;
 comment on function marketplace._lock_jobs(jsonb) is 'Locks the jobs of [{job_id}] until the end of the transaction.';
@@ -359,7 +360,8 @@ begin
       job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text,
       retryable boolean, retry_after_ms bigint
     )
-    join marketplace.sync_jobs as j on j.id = r.job_id
+    -- by its key, one after the other, whatever the planner knows of the table
+    cross join lateral (select q.* from marketplace.sync_jobs as q where q.id = r.job_id offset 0) as j
     join marketplace.workflows as w on w.id = j.workflow_id
   ),
   noted as (
