@@ -119,6 +119,7 @@ comment on table marketplace.sync_job_attempts_default is
   'Catches attempts of days without a partition; maintenance moves them. No policy: read through the parent.';
 alter table marketplace.sync_job_attempts_default enable row level security;
 create index sync_job_attempts_job_id_idx on marketplace.sync_job_attempts (job_id, started_at);
+create index sync_job_attempts_started_at_idx on marketplace.sync_job_attempts (started_at);
 
 create table marketplace.artifact_syncs (
   id uuid primary key default marketplace.uuid_v7(),

@@ -153,10 +153,39 @@ create trigger sync_jobs_unpark after update of status on marketplace.sync_jobs
   for each row
   when (old.concurrency_key is not null and old.status in ('pending', 'running') and new.status not in ('pending', 'running'))
   execute function marketplace._unpark_jobs();
+create function marketplace._unpark_after_delete()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+  -- once for each key: a rule that goes takes all of its jobs along
+  update marketplace.sync_jobs as j
+  set is_parked = false
+  where j.id in (
+    select next.id
+    from (
+      select distinct g.workflow_id, g.concurrency_key
+      from gone as g
+      where g.concurrency_key is not null and g.finished_at is null
+    ) as k
+    join marketplace.workflows as w on w.id = k.workflow_id
+    cross join lateral (
+      select p.id
+      from marketplace.sync_jobs as p
+      where p.workflow_id = k.workflow_id and p.concurrency_key = k.concurrency_key and p.status = 'pending' and p.is_parked
+      order by p.position
+      limit w.max_per_key
+    ) as next
+  );
+  return null;
+end
+$$;
+comment on function marketplace._unpark_after_delete() is 'Jobs of a key that are deleted bring the next ones of their key back into view.';
 create trigger sync_jobs_unpark_deleted after delete on marketplace.sync_jobs
-  for each row
-  when (old.concurrency_key is not null and old.status in ('pending', 'running'))
-  execute function marketplace._unpark_jobs();
+  referencing old table as gone
+  for each statement execute function marketplace._unpark_after_delete();
 
 create function marketplace.claim_jobs(p_limit int default 50, p_except text[] default '{}')
 returns table (
@@ -375,6 +404,7 @@ grant execute on function
   marketplace._lock_claimable_workflows(text[]),
   marketplace._park_jobs(uuid[]),
   marketplace._unpark_jobs(),
+  marketplace._unpark_after_delete(),
   marketplace.claim_jobs(int, text[]),
   marketplace.set_workflow_secret(text, text, text)
 to service_role;

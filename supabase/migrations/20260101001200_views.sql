@@ -128,14 +128,20 @@ select
   round(percentile_cont(0.99) within group (order by a.dispatch_ms)::numeric) as dispatch_ms_p99,
   round(1000 * percentile_cont(0.5) within group (order by extract(epoch from a.ended_at - a.started_at))::numeric) as run_ms_p50,
   round(1000 * percentile_cont(0.99) within group (order by extract(epoch from a.ended_at - a.started_at))::numeric) as run_ms_p99
-from marketplace.sync_job_attempts as a
+from (
+  -- enough for a percentile, however many there were
+  select r.*
+  from marketplace.sync_job_attempts as r
+  where r.started_at > now() - interval '1 hour' and r.result = 'completed'
+  order by r.started_at desc
+  limit 5000
+) as a
 join marketplace.sync_jobs as j on j.id = a.job_id
 join marketplace.workflows as w on w.id = j.workflow_id
-where a.started_at > now() - interval '1 hour' and a.result = 'completed'
 group by w.slug
 order by w.slug;
 comment on view marketplace.v_latency is
-  'Completed attempts of the last hour by workflow: waiting in the queue, answer to the dispatch, and run time, in milliseconds.';
+  'Completed attempts of the last hour, at most the latest 5,000, by workflow: waiting in the queue, answer to the dispatch, and run time, in milliseconds.';
 
 create view marketplace.v_recent_executions
 with (security_invoker = true) as
