@@ -13,6 +13,8 @@ export interface Block {
   line: number;
   language: string;
   code: string;
+  /** Heading of the second level that it stands under; empty above the first. */
+  section: string;
   /**
    * What the HTML comment above it says: `<!-- not run: why -->` or `<!-- only --help: why -->`.
    * null: it is run.
@@ -60,6 +62,7 @@ export function fencedBlocks(file: string, text = readDocument(file)): Block[] {
       line: index + 2,
       language: language!,
       code: lines.slice(index + 1, close).map((line) => line.slice(indent!.length)).join("\n"),
+      section: lines.slice(0, index).findLast((line) => line.startsWith("## "))?.slice(3) ?? "",
       marker: readMarker(above, `${file}:${index}`),
     });
     index = close;

@@ -68,6 +68,7 @@ Deno.test("every task that a document names exists, and every task is in a docum
 
 Deno.test("fences are found with their marker, wherever they are indented", () => {
   const text = [
+    "## Docker",
     "<!-- not run: needs Docker -->",
     "",
     "   ```sh",
@@ -81,12 +82,13 @@ Deno.test("fences are found with their marker, wherever they are indented", () =
   assert.deepEqual(fencedBlocks("x.md", text), [
     {
       file: "x.md",
-      line: 4,
+      line: 5,
       language: "sh",
       code: "docker ps\n  # deeper",
+      section: "Docker",
       marker: { how: "not run", why: "needs Docker" },
     },
-    { file: "x.md", line: 8, language: "sql", code: "select 1;", marker: null },
+    { file: "x.md", line: 9, language: "sql", code: "select 1;", section: "Docker", marker: null },
   ]);
   assert.throws(() => fencedBlocks("x.md", "```sh\nnever closed"), /not closed/);
   assert.throws(() => fencedBlocks("x.md", "<!-- not today -->\n```sh\n```"), /not run: <why>/);
@@ -101,4 +103,33 @@ Deno.test("code, links and anchors are read as GitHub reads them", () => {
     "a-1",
     "what-happens-when-",
   ]);
+});
+
+Deno.test("every alert is explained", () => {
+  const folder = join(REPOSITORY, "supabase", "migrations");
+  const sql = [...Deno.readDirSync(folder)].map(({ name }) =>
+    Deno.readTextFileSync(join(folder, name))
+  )
+    .join("\n").split("create function marketplace._alerts()")[1]!.split("$$;")[0]!;
+  const names = [...sql.matchAll(/(?:'critical'|'warning'|end), '([a-z_]+)'/g)].map(([, name]) =>
+    name!
+  )
+    .filter((name) => !name.endsWith("_"));
+  assert.ok(names.includes("circuit_open") && names.length > 15, names.join());
+  const faults = readDocument("supabase/faults.md");
+  assert.deepEqual(names.filter((name) => !faults.includes(`\`${name}\``)), []);
+});
+
+Deno.test("the words of the glossary name what is in the schema", () => {
+  const reference = readDocument("supabase/reference.md");
+  const glossary = readDocument("supabase/README.md").split("## Words")[1]!.split("\n## ")[0]!;
+  const missing = codeSpans(glossary).filter((span) => {
+    const [, name, column] = /^([a-z_]+)(?:\.([a-z_]+)|\(…\))?$/.exec(span) ?? [];
+    if (!name) return false;
+    const section = reference.split(`### ${name}\n`)[1]?.split("\n### ")[0] ?? "";
+    if (column) return !section.includes(`\`${column}\``);
+    return section === "" && !reference.includes(`**\`${name}\`**`);
+  });
+  assert.deepEqual(missing, []);
+  assert.ok(reference.includes("### sync_jobs\n"));
 });

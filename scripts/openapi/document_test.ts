@@ -49,3 +49,34 @@ Deno.test("every route that a function has is described, and no other", async ()
     described.sort(),
   );
 });
+
+/** Codes that end up in rows, logs or MCP results, and in no answer of a route. */
+const NO_ANSWERS = [
+  ...["connect", "endpoint_invalid", "private_address"], // sync_job_attempts.error_code
+  ...["gateway_timeout", "gateway_unreachable", "organization_ambiguous"], // of MCP tools
+];
+
+Deno.test("every code that a function throws is described", async () => {
+  const thrown = new Map<string, string>();
+  const visit = async (folder: string) => {
+    for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+      const path = join(folder, name);
+      if (isDirectory && name !== "tests") await visit(path);
+      if (!name.endsWith(".ts") || /(_test|testing)\.ts$/.test(name)) continue;
+      const text = await Deno.readTextFile(path);
+      for (const [, code] of text.matchAll(/(?:App|Execution)Error\(\s*"([a-z_]+)",\s*\d{3}/g)) {
+        thrown.set(code!, path);
+      }
+    }
+  };
+  await visit(FUNCTIONS);
+  assert.ok(thrown.size > 40);
+  const described = new Set(
+    [...JSON.stringify(makeDocument(settings.version)).matchAll(/`([a-z_]+)`/g)]
+      .map(([, code]) => code!),
+  );
+  const missing = [...thrown].filter(([code]) =>
+    !described.has(code) && !NO_ANSWERS.includes(code)
+  );
+  assert.deepEqual(missing, []);
+});

@@ -126,6 +126,7 @@ export const EXECUTE: Operation[] = [
     credentials: CALLERS,
     body: Batch,
     answers: { 200: { description: "An answer for each.", body: BatchAnswer } },
+    errors: { 413: ["batch_too_large"] },
   },
   {
     id: "getExecution",

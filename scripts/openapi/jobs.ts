@@ -117,15 +117,23 @@ const step = (
   };
 };
 
+/** What a provider's refusal is called, for the source and for the destination. */
+const PROVIDER_REFUSALS = ["unauthorized", "forbidden", "not_found", "rejected", "redirected"];
+const ofBoth = (...names: string[]) =>
+  ["source", "destination"].flatMap((role) => names.map((name) => `${role}_${name}`));
+
 const TRANSFER_ERRORS = {
   422: [
     ...["event_missing", "event_unsupported", "source_unsupported", "rule_misconfigured"],
     ...["destination_not_set", "destination_misconfigured", "destination_unsupported"],
     ...["template_invalid", "message_missing", "ticket_unsupported", "report_unsupported"],
-    "invalid_report",
+    ...["invalid_report", "address_refused"],
   ],
-  502: ["source_refused", "destination_refused", "destination_credentials_missing"],
-  503: ["source_unavailable", "destination_unavailable", "destination_rate_limited"],
+  502: [
+    ...ofBoth(...PROVIDER_REFUSALS, "invalid_response"),
+    "destination_credentials_missing",
+  ],
+  503: ofBoth("unavailable", "rate_limited"),
 };
 
 /** Routes of marketplace-jobs. */

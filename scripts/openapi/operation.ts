@@ -67,7 +67,7 @@ const COMMON = {
   credentials: { 401: ["missing_token", "invalid_token"] },
   user: { 401: ["token_expired"], 503: ["keys_unavailable"] },
   body: { 400: ["invalid_json"], 413: ["payload_too_large"], 422: ["invalid_request"] },
-  always: { 503: ["database_unavailable"], 500: ["internal_error"] },
+  always: { 503: ["database_unavailable"], 500: ["internal_error", "configuration_invalid"] },
 };
 
 /** An operation as OpenAPI says it. */

@@ -16,16 +16,20 @@ const Received = z.union([
 
 const DELIVERY = {
   errors: {
-    400: ["malformed_json", "invalid_utf8", "too_deep", "body_aborted"],
+    400: ["malformed_json", "invalid_utf8", "too_deep", "body_aborted", "payload_not_storable"],
     401: [
-      ...["invalid_signature", "missing_signature", "stale_timestamp", "missing_secret"],
-      ...["missing_setting", "unexpected_source", "unknown_channel", "handshake_closed"],
+      ...["invalid_signature", "missing_signature", "missing_secret", "missing_setting"],
+      ...["missing_timestamp", "stale_timestamp", "future_timestamp", "unexpected_source"],
+      ...["handshake_closed", "invalid_token"],
     ],
     404: ["unknown_endpoint", "not_registered", "inactive", "no_webhooks"],
     408: ["body_timeout"],
     413: ["payload_too_large"],
     429: ["rate_limited"],
-    503: ["keys_unavailable", "settings_changing", "invalid_config", "confirmation_failed"],
+    503: [
+      ...["keys_unavailable", "settings_changing", "invalid_config", "confirmation_failed"],
+      "unknown_channel",
+    ],
   },
 };
 

@@ -19,6 +19,13 @@ const FIRST = ["README.md", "scripts/README.md", "supabase/functions/README.md"]
 /** Made from the schema, and without examples. */
 const GENERATED = ["supabase/reference.md"];
 
+/** Sections that are a story of their own, by the test that plays it. */
+const PLAYED_BY: Record<string, string> = {
+  "supabase/functions/README.md#A provider in ten minutes":
+    "supabase/functions/tests/provider_walkthrough_test.ts",
+  "n8n/README.md#Adding a workflow": "supabase/functions/tests/add_workflow_test.ts",
+};
+
 /** Tasks that are too long, or that are what runs this: their help is asked for. */
 const ONLY_HELP = ["test", "ok", "bench", "demo", "start"];
 const NPX = /npx --yes deno@2 task ([\w:-]+)([^|;&\n]*)/g;
@@ -30,6 +37,21 @@ const stack = await startStack({ ...place, n8n: false });
 const sql = postgres(stack.env.SUPABASE_DB_URL!, { max: 2, onnotice: () => {} });
 // The tenant of the examples.
 await sql`insert into marketplace.organizations (slug, name) values ('acme', 'Acme')`;
+for (
+  const [slug, provider] of [
+    ["team-drive", "google_drive"],
+    ["calendar", "google_calendar"],
+    ["mail", "gmail"],
+  ] as const
+) {
+  await sql`select marketplace.register_integration(${slug}, ${slug}, ${provider}, 'storage', '{}')`;
+}
+await sql`
+  select marketplace.open_grant(
+    marketplace.create_connection('mail', 'Examples', null, null, true, true, '{}'), 'oauth2', '{}',
+    p_access_token => 'an-access-token'
+  )
+`;
 const newHome = resolveLayout({ home: join(folder, "new"), port: findFreeBase() });
 const newServer = await startPostgres(newHome);
 await bootstrapDatabase(newServer.url(SUPERUSER));
@@ -160,28 +182,31 @@ const VALUES: Record<string, string | (() => Promise<string>)> = {
   "<integration>": "github-actions",
   "<workflow>": "github-artifacts-mirror",
   "<purpose>": "webhook",
-  "<secret>": "a secret of some length",
-  "<new>": "a new secret of some length",
-  "<folder>": "folder-id",
   "<project>": "abcdefghijklmnopqrst",
-  "<the webhook''s secret>": "the webhook secret of the documents",
-  "<a token that reads artifacts>": "token",
-  "<client id>": "client",
-  "<client secret>": "a secret of the client",
-  "<refresh token>": "a refresh token",
-  "<database>": "acme",
-  "<login>": "ada@example.com",
-  "<secret key>": "a secret key",
-  "<bucket>": "acme-archive",
   "marketplace-….backup": `marketplace-$(date +%F).backup`,
 };
 
-async function fillIn(code: string): Promise<string> {
+/** What the same placeholder means in one document alone. */
+const VALUES_OF: Record<string, typeof VALUES> = {
+  "supabase/functions/marketplace-maintain/README.md": {
+    "<id>": async () => {
+      const [row] = await sql`select id from marketplace.connections where name = 'Examples'`;
+      return row!.id;
+    },
+  },
+};
+
+/** In SQL, what is left is text between quotes, and a fault where anything else is wanted. */
+async function fillIn(
+  code: string,
+  { file, isSql = false }: { file: string; isSql?: boolean },
+): Promise<string> {
   let filled = code;
-  for (const [name, value] of Object.entries(VALUES)) {
+  for (const [name, value] of Object.entries({ ...VALUES, ...VALUES_OF[file] })) {
     if (!filled.includes(name)) continue;
     filled = filled.replaceAll(name, typeof value === "string" ? value : await value());
   }
+  if (isSql) return filled;
   const left = /<[a-z][^>\n=]*>|[\w-]*…/.exec(filled.replace(/(#|--) .*$/gm, ""))?.[0];
   assert.equal(
     left,
@@ -214,7 +239,13 @@ async function checkFlags(task: string, args: string): Promise<void> {
 }
 
 async function check(block: Block): Promise<void> {
-  const { language, code, marker } = block;
+  const { file, language, code, marker } = block;
+  const test = PLAYED_BY[`${file}#${block.section}`];
+  if (test) {
+    const played = await Deno.readTextFile(join(REPOSITORY, test));
+    assert.ok(played.includes("README.md"), `${test} reads no document`);
+    return;
+  }
   if (marker) {
     const plain = code.replace(/<[^>\n]+>/g, "placeholder").replaceAll("…", "x")
       .replaceAll("\\\n", " ");
@@ -228,10 +259,10 @@ async function check(block: Block): Promise<void> {
   switch (language) {
     case "sh":
     case "bash":
-      await run(await fillIn(code));
+      await run(await fillIn(code, { file }));
       return;
     case "sql":
-      await sql.unsafe(await fillIn(code)).simple();
+      await sql.unsafe(await fillIn(code, { file, isSql: true })).simple();
       return;
     case "json":
       JSON.parse(code);
@@ -289,7 +320,7 @@ for (const file of [...FIRST, ...all.filter((file) => !FIRST.includes(file))]) {
     );
     for (const statement of statements) {
       await test.step(statement, async () => {
-        const filled = await fillIn(statement);
+        const filled = await fillIn(statement, { file, isSql: true });
         // What it would change is left as it was.
         await sql.begin(async (tx) => {
           await tx.unsafe(filled);

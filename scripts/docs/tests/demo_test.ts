@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { REPOSITORY } from "../../platform/layout.ts";
+import { findFreeBase } from "../../platform/mod.ts";
 
 Deno.test("deno task demo ends with copies that are identical to their sources", async () => {
   const home = await Deno.makeTempDir({ prefix: "marketplace-demo-" });
@@ -9,7 +10,7 @@ Deno.test("deno task demo ends with copies that are identical to their sources",
   try {
     const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", join(REPOSITORY, "scripts", "demo.ts"), "--json"],
-      env: { MARKETPLACE_HOME: home },
+      env: { MARKETPLACE_HOME: home, MARKETPLACE_PORT: String(findFreeBase()) },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
