@@ -13,6 +13,8 @@ export interface RunnerOptions {
   /** n8n's folder in the home; its pid file stands there. */
   folder: string;
   installation: Installation;
+  /** n8n's command and its options; default `start`. */
+  args?: string[];
   env: Record<string, string>;
   /** Ports that have to be free. */
   ports: number[];
@@ -39,7 +41,7 @@ export class Runner {
 
   /** @throws Error when a port is taken, or when `end` was called meanwhile. */
   async start(): Promise<void> {
-    const { folder, installation, env, ports, logFile, onExit } = this.options;
+    const { folder, installation, args = ["start"], env, ports, logFile, onExit } = this.options;
     const order = ++this.#order;
     for (const port of ports) await requirePort(port, "n8n");
     const size = await Deno.stat(logFile).then((info) => info.size, () => 0);
@@ -48,7 +50,7 @@ export class Runner {
     const { node, entry } = installation;
     // The shell opens the log and becomes n8n: no pipe that would break when this process dies.
     const child = new Deno.Command("/bin/sh", {
-      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", logFile, node, entry, "start"],
+      args: ["-c", 'log=$1; shift; exec "$@" >>"$log" 2>&1', "sh", logFile, node, entry, ...args],
       cwd: folder,
       clearEnv: true,
       env,

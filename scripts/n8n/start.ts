@@ -10,8 +10,6 @@ import type { Log } from "./process.ts";
 import { untilReady, untilWebhooks } from "./readiness.ts";
 import { endOrphan, Runner } from "./runner.ts";
 
-const DATABASE = "n8n";
-
 /** What {@link startN8n} needs to know. */
 export interface StartOptions {
   /** State folder of this platform; n8n's own state goes to `n8n/`, its log to `logs/n8n.log`. */
@@ -24,6 +22,10 @@ export interface StartOptions {
   brokerPort: number;
   /** Postgres connection of a role that may create roles and databases. */
   dbUrl: string;
+  /** Name of n8n's database there, and of its role; default `n8n`. */
+  database?: string;
+  /** What n8n's environment has besides, or instead. */
+  env?: Record<string, string>;
   /** The secret dispatches are signed with (`whsec_…`, printable when decoded). */
   signingSecret: string;
   /** Folder of the workflows; defaults to the committed ones. */
@@ -61,7 +63,7 @@ export interface N8n {
  *   early (with the end of its log).
  */
 export async function startN8n(options: StartOptions): Promise<N8n> {
-  const { home, port, dbUrl, signingSecret, log = () => {}, signal } = options;
+  const { home, port, dbUrl, database = "n8n", signingSecret, log = () => {}, signal } = options;
   const lap = stopwatch();
   const installation = await installN8n({
     toolsDir: options.toolsDir ?? defaultToolsDir(),
@@ -77,18 +79,21 @@ export async function startN8n(options: StartOptions): Promise<N8n> {
   await endOrphan(folder, [port, options.brokerPort]);
   const oid = await ensureDatabase({
     adminUrl: dbUrl,
-    name: DATABASE,
+    name: database,
     password: secrets.databasePassword,
     keyId: createHash("sha256").update(secrets.encryptionKey).digest("hex").slice(0, 12),
   });
   const workflows = await readWorkflows(options.workflowsDir);
-  const database = lap();
+  const databaseMs = lap();
 
   const url = `http://127.0.0.1:${port}`;
   const runner = new Runner({
     folder,
     installation,
-    env: environment({ ...options, folder, database: DATABASE, installation, secrets, workflows }),
+    env: {
+      ...environment({ ...options, folder, database, installation, secrets, workflows }),
+      ...options.env,
+    },
     ports: [port, options.brokerPort],
     logFile: join(home, "logs", "n8n.log"),
     onExit: options.onExit,
@@ -121,7 +126,7 @@ export async function startN8n(options: StartOptions): Promise<N8n> {
       get pid() {
         return runner.pid;
       },
-      timings: { install, database, boot, import: imported, ready },
+      timings: { install, database: databaseMs, boot, import: imported, ready },
       stop: () => runner.end("SIGTERM"),
       kill: () => runner.end("SIGKILL"),
       async restart() {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { parse, parseDocument } from "yaml";
+import { composeSettings } from "../n8n/queue.ts";
 import { listFunctions } from "../platform/functions.ts";
 import { parseEnv } from "../platform/env_file.ts";
 import { REPOSITORY } from "../platform/layout.ts";
@@ -19,6 +20,8 @@ interface Service {
   image?: string;
   environment?: Record<string, string>;
   volumes?: string[];
+  command?: string | string[];
+  stop_grace_period?: string;
   depends_on?: string[] | Record<string, { condition: string }>;
   healthcheck?: unknown;
 }
@@ -46,6 +49,18 @@ Deno.test("every image is pinned, and n8n's is the version the workflows are tes
   for (const name of ["n8n", "n8n-worker"]) {
     assert.equal(services[name]!.image!.split(":")[1], dependencies.n8n, name);
   }
+});
+
+Deno.test("a worker has the time to end its runs, and the bench tries the file's own settings", async () => {
+  const { services } = await compose();
+  const worker = services["n8n-worker"]!;
+  const seconds = Number(worker.environment!.N8N_GRACEFUL_SHUTDOWN_TIMEOUT);
+  assert.ok(parseInt(worker.stop_grace_period!) > seconds);
+  const { env, worker: command, redis } = await composeSettings();
+  assert.equal(env.EXECUTIONS_MODE, "queue");
+  assert.ok(Object.entries(env).every(([name, value]) => worker.environment![name] === value));
+  assert.equal(command.join(" "), worker.command);
+  assert.ok(redis.includes("${REDIS_PASSWORD}"));
 });
 
 Deno.test("every variable has its line in env.example or comes from Supabase's own .env", async () => {

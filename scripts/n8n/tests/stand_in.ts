@@ -22,6 +22,8 @@ export interface Run {
   /** Paths that are never answered. */
   silent?: string[];
   notify?: boolean;
+  /** Told of each request, by its path. */
+  onCall?: (path: string) => void;
 }
 
 /** One request that arrived. */
@@ -63,6 +65,7 @@ export function standIn() {
       sha256: createHash("sha256").update(raw).digest("hex"),
       bytes: raw.length,
     });
+    run.onCall?.(path);
     if ((area === "jobs" || area === "execute") && token !== run.token) {
       return Response.json({ error: { code: "unauthorized" } }, { status: 401 });
     }
