@@ -81,11 +81,10 @@ export class PubSub {
   }
 
   async #push(
-    { subscription, endpoint, audience = endpoint, service_account }: z.output<
-      typeof SubscriptionFixture
-    >,
+    wanted: z.output<typeof SubscriptionFixture>,
     message: Record<string, string>,
   ): Promise<void> {
+    const { subscription, endpoint, audience = endpoint, service_account } = wanted;
     const { privateKey } = await this.#keyPair();
     // Real time: who verifies the token knows nothing of the sandbox's clock.
     const token = await new SignJWT({ azp: SUBJECT, email: service_account, email_verified: true })
@@ -93,6 +92,8 @@ export class PubSub {
       .setIssuer(ISSUER).setAudience(audience).setSubject(SUBJECT)
       .setIssuedAt().setExpirationTime(`${TOKEN_LIFETIME_S}s`)
       .sign(privateKey);
+    // A reset while it was signed: nobody is to hear of what is forgotten.
+    if (this.#subscriptions.get(subscription) !== wanted) return;
     await this.sandbox.pushes.send({
       provider: "google",
       url: endpoint,
