@@ -273,6 +273,7 @@ create table marketplace.execution_logs_default partition of marketplace.executi
 comment on table marketplace.execution_logs_default is
   'Catches executions of days without a partition; maintenance moves them. No policy: read through the parent.';
 alter table marketplace.execution_logs_default enable row level security;
+create index execution_logs_created_at_idx on marketplace.execution_logs (created_at);
 create index execution_logs_organization_id_idx on marketplace.execution_logs (organization_id, created_at desc);
 create index execution_logs_correlation_id_idx on marketplace.execution_logs (correlation_id);
 create index execution_logs_running_idx on marketplace.execution_logs (created_at) where outcome = 'running';

@@ -158,10 +158,15 @@ comment on view marketplace.v_recent_executions is 'Actions run at providers, la
 
 create function marketplace.trace(p_correlation_id uuid)
 returns table (at timestamptz, stage text, subject text, detail jsonb, duration_ms numeric)
-language sql
+language plpgsql -- keeps its plan: making it, over all partitions, takes longer than looking
 stable
 set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
 as $$
+#variable_conflict use_column
+begin
+  return query
   with
   event as (
     select e.* from marketplace.webhook_events as e where e.correlation_id = p_correlation_id
@@ -263,7 +268,8 @@ as $$
   )
   select s.at, s.stage, s.subject, s.detail, round(s.duration_ms, 1)
   from step as s (at, rank, stage, subject, detail, duration_ms)
-  order by s.at, s.rank, s.subject
+  order by s.at, s.rank, s.subject;
+end
 $$;
 comment on function marketplace.trace(uuid) is
   'Everything that happened under one correlation id, in order: received, verified, stored, routed, claimed, dispatched, planned, copied, notified, completed. Members see what is theirs.';
