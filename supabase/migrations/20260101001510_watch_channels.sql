@@ -205,28 +205,41 @@ volatile
 security definer -- hands out the channels' token from Vault; executable by the service role only
 set search_path = ''
 as $$
+declare
+  v_cursor_ids uuid[];
 begin
   perform marketplace._retire_channels();
 
-  -- The row is there before the provider is asked: what it pushes meanwhile is known.
+  -- Whoever is deleted or claimed just now is passed by: nobody waits here with locks in hand.
+  with locked as (
+    select c.id
+    from marketplace.sync_cursors as c
+    join marketplace.integrations as i on i.id = c.integration_id
+    where c.id in (select marketplace._cursors_without_channel())
+    order by c.id
+    limit p_limit
+    for no key update of c skip locked
+    for key share of i skip locked
+  )
+  select array_agg(l.id) into v_cursor_ids from locked as l;
+
+  -- A statement of its own: it must see what the former holder of these locks committed. The row is
+  -- there before the provider is asked: what it pushes meanwhile is known.
   return query
   with
   wanting as (
     select c.*
     from marketplace.sync_cursors as c
-    where c.id in (select marketplace._cursors_without_channel())
-    order by c.id
-    limit p_limit
-    for no key update skip locked
+    where c.id = any (v_cursor_ids) and c.id in (select marketplace._cursors_without_channel())
   ),
   opened as (
     insert into marketplace.watch_channels as w
-      (organization_id, integration_id, cursor_id, kind, proof_id, address, lease_id, lease_until)
+      (organization_id, integration_id, cursor_id, kind, proof_id, address, lease_id, lease_until, created_at)
     select
       c.organization_id, c.integration_id, c.id, f.channel_kind,
       case when f.channel_kind <> 'gmail' then marketplace._newest_secret_id(c.integration_id, 'webhook') end,
       case when f.channel_kind <> 'gmail' then marketplace._webhook_address(c.integration_id) end,
-      gen_random_uuid(), clock_timestamp() + interval '2 minutes'
+      gen_random_uuid(), clock_timestamp() + interval '2 minutes', clock_timestamp()
     from wanting as c
     join marketplace.integrations as i on i.id = c.integration_id
     join marketplace._feeds() as f on f.provider = i.provider and f.feed = c.feed
@@ -269,6 +282,19 @@ comment on function marketplace.claim_channel_tasks(int) is
 
 -- What became of it ---------------------------------------------------------------------------
 
+create function marketplace._lock_cursor_of(p_channel_id uuid)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+  select from marketplace.sync_cursors as c
+  where c.id = (select w.cursor_id from marketplace.watch_channels as w where w.id = p_channel_id)
+  for no key update
+$$;
+comment on function marketplace._lock_cursor_of(uuid) is
+  'Locks a channel''s cursor until the end of the transaction: before the channel, so that it cannot be deleted in between.';
+
 create function marketplace.channel_opened(p_id uuid, p_lease_id uuid, p_resource_id text, p_expires_at timestamptz)
 returns text
 language plpgsql
@@ -279,6 +305,8 @@ declare
   v_channel marketplace.watch_channels;
   v_renew_every interval;
 begin
+  -- first the cursor, then its channels, as everybody locks them
+  perform marketplace._lock_cursor_of(p_id);
   update marketplace.watch_channels as w
   set resource_id = coalesce(p_resource_id, w.resource_id), expires_at = coalesce(p_expires_at, w.created_at + interval '1 hour')
   where w.id = p_id
@@ -344,6 +372,7 @@ declare
   v_failures int;
   v_next timestamptz;
 begin
+  perform marketplace._lock_cursor_of(p_id);
   select * into v_channel from marketplace.watch_channels as w where w.id = p_id and w.lease_id = p_lease_id for no key update;
   if v_channel.id is null then
     return null;
@@ -439,6 +468,7 @@ grant execute on function
   marketplace._cursors_without_channel(),
   marketplace._retire_channels(),
   marketplace.claim_channel_tasks(int),
+  marketplace._lock_cursor_of(uuid),
   marketplace.channel_opened(uuid, uuid, text, timestamptz),
   marketplace.channel_stopped(uuid, uuid),
   marketplace.channel_failed(uuid, uuid, text, boolean, numeric),

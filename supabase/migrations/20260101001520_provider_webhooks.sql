@@ -210,6 +210,13 @@ as $$
 declare
   v_hook marketplace.provider_webhooks;
 begin
+  -- first the cursor, then the webhook, as a deletion takes them
+  perform c.id
+  from marketplace.provider_webhooks as h
+  join marketplace.sync_cursors as c on c.integration_id = h.integration_id and c.feed = 'github.deliveries' and c.scope = h.target
+  where h.id = p_id
+  order by c.id
+  for no key update of c;
   update marketplace.provider_webhooks as h
   set hook_id = p_hook_id, sent_event_types = p_event_types, sent_address = p_address, sent_proof_id = p_proof_id,
     status = case when p_hook_id is null then 'removed' else 'active' end,
