@@ -7,7 +7,8 @@ import { compare, medianOf, ratioOf, type Row, type Variant } from "./harness/co
 import { registerGitHub, signedPushes } from "./harness/deliveries.ts";
 import { type Figure, type Table, target } from "./harness/figure.ts";
 import { sendLoad } from "./harness/load.ts";
-import { type Place, silence } from "./harness/stack.ts";
+import { treeCpuMs, usageOf } from "./harness/processes.ts";
+import { type Place, postmasterPid, silence } from "./harness/stack.ts";
 import { startN8nWebhook } from "./peers/n8n_webhook.ts";
 import { startTutorial } from "./peers/tutorial.ts";
 
@@ -36,6 +37,7 @@ export const figure: Figure = {
       where id = ${integrationId}`;
     const facts = { integrationId, organizationId: integration!.organizationId };
     const bodies = signedPushes(64);
+    const postmaster = await postmasterPid(place);
 
     await using peers = new AsyncDisposableStack();
     const url = place.env.SUPABASE_DB_URL!;
@@ -48,7 +50,8 @@ export const figure: Figure = {
     const tables: Table[] = [];
     for (const connections of levels) {
       const counted = { accepted: 0, stored: 0, driver: 0, tutorial: 0, n8n: 0, refused: 0 };
-      const posted = async (endpoint: string) => {
+      const posted = async (endpoint: string, pids: () => number[]) => {
+        const used = await cpuMeter([...pids(), postmaster]);
         const result = await sendLoad(
           { url: endpoint, connections, seconds, warmUpSeconds: quick ? 0.2 : 0.5, bodies },
           bench.signal,
@@ -56,7 +59,12 @@ export const figure: Figure = {
         counted.refused += Object.values(result.refused).reduce((sum, n) => sum + n, 0);
         return {
           accepted: result.accepted,
-          sample: { per_second: result.perSecond, p50_ms: result.p50Ms, p99_ms: result.p99Ms },
+          sample: {
+            per_second: result.perSecond,
+            p50_ms: result.p50Ms,
+            p99_ms: result.p99Ms,
+            cpu_us: await used() * 1000 / result.accepted,
+          },
         };
       };
       const before = { tutorial: await tutorial.count(), n8n: await n8n.count() };
@@ -65,9 +73,12 @@ export const figure: Figure = {
           name: DRIVER,
           run: async () => {
             const known = driver.inserted();
+            const used = await cpuMeter([Deno.pid, postmaster]);
             const sample = await driver.run(connections, seconds);
-            counted.driver += driver.inserted() - known - await emptied(place);
-            return sample;
+            const inserted = driver.inserted() - known;
+            const cpuUs = await used() * 1000 / inserted;
+            counted.driver += inserted - await emptied(place);
+            return { ...sample, cpu_us: cpuUs };
           },
         },
         {
@@ -75,6 +86,7 @@ export const figure: Figure = {
           run: async () => {
             const { accepted, sample } = await posted(
               `${place.env.MARKETPLACE_FUNCTIONS_URL}/marketplace-webhook/github`,
+              () => [place.stack.edgePid()],
             );
             counted.accepted += accepted;
             counted.stored += await emptied(place);
@@ -84,7 +96,10 @@ export const figure: Figure = {
         {
           name: TUTORIAL,
           run: async () => {
-            const { accepted, sample } = await posted(tutorial.url);
+            const { accepted, sample } = await posted(
+              tutorial.url,
+              () => [tutorial.pid, place.stack.edgePid()],
+            );
             counted.tutorial += accepted;
             return sample;
           },
@@ -96,16 +111,16 @@ export const figure: Figure = {
           run: async () => {
             const sample = await pgbench.run(connections, seconds);
             await emptied(place);
-            return sample;
+            return { ...sample, cpu_us: NaN };
           },
         });
       }
       variants.push({
         name: N8N,
         run: async () => {
-          const { accepted, sample } = await posted(n8n.url);
+          const { accepted, sample } = await posted(n8n.url, () => []);
           counted.n8n += accepted;
-          return sample;
+          return { ...sample, cpu_us: NaN };
         },
       });
       const rows = await compare(bench, variants, { rounds, baseline: DRIVER });
@@ -156,7 +171,21 @@ function targets(rows: readonly Row[]) {
 const NOTES = [
   "All share the machine's cores: load generator, edge process and Postgres here; driver and Postgres",
   "without HTTP. Nothing is routed meanwhile. n8n verifies nothing and dedupes nothing.",
+  "CPU is what one row costs server and Postgres together, without the load generator.",
 ];
+
+/** Starts counting CPU time; the function returned says how much was used since, in milliseconds. */
+async function cpuMeter(pids: number[]): Promise<() => Promise<number>> {
+  // Postgres forks a backend for each connection.
+  const read = async () => {
+    const each = await Promise.all(
+      pids.map(async (pid) => pid === pids.at(-1) ? treeCpuMs(pid) : (await usageOf(pid)).cpuMs),
+    );
+    return each.reduce((sum, ms) => sum + ms, 0);
+  };
+  const before = await read();
+  return async () => await read() - before;
+}
 
 /** Empties the log and the dedupe keys; returns how many events there were. */
 async function emptied({ admin }: Pick<Place, "admin">): Promise<number> {

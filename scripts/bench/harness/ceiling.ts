@@ -113,10 +113,12 @@ export async function startPgbench(
     inserted: () => inserted,
     stop: () => Deno.remove(script),
     async run(connections, seconds) {
+      // Each of its clients is a connection of its own, and the server has a hundred.
+      const clients = Math.min(connections, 64);
       const log = await Deno.makeTempDir({ prefix: "marketplace-bench-" });
       try {
         const { success, stdout, stderr } = await new Deno.Command("pgbench", {
-          args: ["-n", "-M", "prepared", "-f", script, "-c", String(connections), "-j", "1"]
+          args: ["-n", "-M", "prepared", "-f", script, "-c", String(clients), "-j", "1"]
             .concat(["-T", String(Math.max(1, Math.round(seconds))), "-l", "--log-prefix=t"])
             .concat(Object.entries(variables).map(([name, value]) => `-D${name}=${value}`))
             .concat([url]),

@@ -39,3 +39,19 @@ async function usageByPs(pid: number): Promise<Usage> {
   const seconds = time.split(":").reduce((sum, part) => sum * 60 + Number(part), 0);
   return { rssMb: Number(rss) / 1024, cpuMs: seconds * 1000 };
 }
+
+/**
+ * CPU time so far of a process and its children, in milliseconds; NaN where `/proc` is not there.
+ * What a child has used is gone with it.
+ */
+export async function treeCpuMs(pid: number): Promise<number> {
+  if (Deno.build.os !== "linux") return NaN;
+  let sum = (await usageOf(pid)).cpuMs;
+  for await (const { name } of Deno.readDir("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
+    const parent = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    if (parent === pid) sum += (await usageOf(Number(name))).cpuMs;
+  }
+  return sum;
+}

@@ -2,11 +2,13 @@
  * A stack of the bench's own: fresh, on free ports, in a temporary home, and gone afterwards.
  * @module
  */
+import { join } from "node:path";
 import postgres from "postgres";
 import { type Layout, resolveLayout } from "../../platform/layout.ts";
 import { findFreeBase, type Stack, startStack } from "../../platform/mod.ts";
-import { SUPERUSER } from "../../platform/postgres.ts";
+import { serverFolders, SUPERUSER } from "../../platform/postgres.ts";
 import { resetHome } from "../../platform/reset_home.ts";
+import { serverUser } from "../../platform/server_user.ts";
 
 /** Where a figure measures. */
 export interface Place {
@@ -71,4 +73,10 @@ export async function withPlace<T>(
 export async function silence({ admin }: Pick<Place, "admin">): Promise<void> {
   await admin`update cron.job set active = false`;
   await admin`update marketplace.dispatcher_state set polling_until = 'infinity'`;
+}
+
+/** Pid of the place's Postgres server. */
+export async function postmasterPid({ layout }: Pick<Place, "layout">): Promise<number> {
+  const { dataDir } = await serverFolders(layout.home, await serverUser());
+  return Number((await Deno.readTextFile(join(dataDir, "postmaster.pid"))).split("\n")[0]);
 }

@@ -15,6 +15,7 @@ const FOLDER = fileURLToPath(new URL(".", import.meta.url)).replace(/[\\/]$/, ""
 /** The peer while it runs. */
 export interface Tutorial {
   url: string;
+  pid: number;
   /** Stored deliveries. */
   count(): Promise<number>;
   stop(): Promise<void>;
@@ -59,6 +60,7 @@ export async function startTutorial({ sql, env, layout }: Place): Promise<Tutori
   await listening.promise;
   return {
     url: `http://127.0.0.1:${port}/functions/v1/tutorial-webhook`,
+    pid: child.pid,
     async count() {
       const [row] = await sql<{ count: number }[]>`
         select count(*)::int from public.tutorial_events`;
