@@ -114,7 +114,7 @@ export async function startPgbench(
     stop: () => Deno.remove(script),
     async run(connections, seconds) {
       // Each of its clients is a connection of its own, and the server has a hundred.
-      const clients = Math.min(connections, 64);
+      const clients = Math.min(connections, 32);
       const log = await Deno.makeTempDir({ prefix: "marketplace-bench-" });
       try {
         const { success, stdout, stderr } = await new Deno.Command("pgbench", {
