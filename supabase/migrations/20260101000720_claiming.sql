@@ -258,7 +258,7 @@ begin
             ) < w.max_per_key
         ) as next
         -- still pending, said so that none but the primary key will do
-        join marketplace.sync_jobs as j on j.id = next.id and j.lease_id is null and j.finished_at is null
+        join marketplace.sync_jobs as j on j.id = any (array[next.id]) and j.lease_id is null and j.finished_at is null
         limit greatest(0, least(
           case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
             select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
@@ -287,7 +287,8 @@ begin
         token_hash = sha256(convert_to(l.token, 'UTF8')),
         dispatched_at = null
       from leased as l
-      where j.id = l.job_id
+      -- one by one by the key, however few rows the planner takes the table to have: no order of "id" helps here
+      where j.id = any (array[l.job_id])
       returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, l.token
     ),
     begun as (
@@ -324,7 +325,7 @@ begin
       told.signing_secret,
       told.auth_token
     from unnest(v_job_ids, v_tokens) as claimed (id, token)
-    join marketplace.sync_jobs as c on c.id = claimed.id
+    join marketplace.sync_jobs as c on c.id = any (array[claimed.id])
     -- once for all jobs of a rule
     cross join lateral (
       select

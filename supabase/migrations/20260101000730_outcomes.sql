@@ -373,7 +373,7 @@ begin
       result = case when r.is_finishing then 'completed' else a.result end,
       ended_at = case when r.is_finishing then clock_timestamp() else a.ended_at end
     from result as r
-    where r.outcome in ('delivered', 'unknown') and a.id = r.lease_id and a.started_at = r.held_since
+    where r.outcome in ('delivered', 'unknown') and a.id = any (array[r.lease_id]) and a.started_at = any (array[r.held_since])
      
     returning 1
   ),
@@ -389,7 +389,7 @@ begin
       error_code = case when not r.is_finishing then j.error_code end,
       error_message = case when not r.is_finishing then j.error_message end
     from result as r
-    where j.id = r.id and r.held_since is not null and r.outcome = 'delivered'
+    where j.id = any (array[r.id]) and r.held_since is not null and r.outcome = 'delivered'
     returning j.id, r.is_finishing
   )
   select
