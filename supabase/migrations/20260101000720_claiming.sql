@@ -342,7 +342,7 @@ begin
           'notify', case when notified.id is not null then
             jsonb_build_object(
               'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
-              'channel', coalesce(r.notify_channel, notified.config ->> 'channel')
+              'channel', coalesce(r.notify_channel, notified.config ->> 'channel'), 'is_default', notified.is_default
             )
           end
         ) as body

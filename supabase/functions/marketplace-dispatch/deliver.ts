@@ -1,6 +1,7 @@
 /** Sending one job to its workflow. */
 import { AppError, toAppError } from "../_shared/errors.ts";
 import { describeFetchFailure } from "../_shared/fetch_failure.ts";
+import { noticeChannel } from "../_shared/jobs/notice_channel.ts";
 import { privateAddressOf } from "../_shared/net/addresses.ts";
 import { guardedFetch } from "../_shared/net/fetch.ts";
 import { readRetryWait } from "../_shared/retry_after.ts";
@@ -23,7 +24,7 @@ export interface DeliveryOptions {
   functionsUrl: string;
   /** Base URLs of the engines whose endpoints may be relative. */
   baseUrls: { n8n: string | undefined; windmill: string | undefined };
-  /** Where notices go whose rule and integration name no channel. */
+  /** Where notices of the default integration go that has, and whose rule has, no channel. */
   notifyChannel?: string | undefined;
   /** No attempt goes on beyond this; milliseconds since the epoch. */
   stopAt: number;
@@ -85,14 +86,14 @@ export function dispatchBody(
   if (source?.provider === "marketplace" && event) {
     return JSON.stringify({ type: event.type, timestamp: event.occurred_at, data: event.payload });
   }
+  // Whose integration it is, is nothing to the workflow.
+  const { is_default: _, ...notice } = notify ?? {};
   return JSON.stringify({
     type: "job.dispatched",
     timestamp: now.toISOString(),
     data: {
       ...job.body,
-      ...(notify
-        ? { notify: { ...notify, channel: notify.channel ?? notifyChannel ?? null } }
-        : {}),
+      ...(notify ? { notify: { ...notice, channel: noticeChannel(notify, notifyChannel) } } : {}),
       job: {
         ...job.body.job,
         id: job.job_id,

@@ -102,16 +102,20 @@ Deno.test("one of our own events goes out as itself, without the token", () => {
   });
 });
 
-Deno.test("a notice goes to its rule's or integration's channel, else to the environment's", () => {
-  const channelOf = (channel: string | null, notifyChannel?: string) => {
-    const notify = { integration: "slack", action: "chat.postMessage", channel };
+Deno.test("a notice goes to its rule's or integration's channel, the default one's else to the environment's", () => {
+  const channelOf = (channel: string | null, notifyChannel?: string, is_default = true) => {
+    const notify = { integration: "slack", action: "chat.postMessage", channel, is_default };
     const job = { ...JOB, body: { ...JOB.body, notify } };
     const text = dispatchBody(job, { functionsUrl: "https://x", notifyChannel }, new Date());
-    return JSON.parse(text).data.notify.channel;
+    const told = JSON.parse(text).data.notify;
+    assert.deepEqual(Object.keys(told).sort(), ["action", "channel", "integration"]);
+    return told.channel;
   };
   assert.equal(channelOf("#own", "#everybody"), "#own");
   assert.equal(channelOf(null, "#everybody"), "#everybody");
   assert.equal(channelOf(null), null);
+  assert.equal(channelOf("#own", "#everybody", false), "#own");
+  assert.equal(channelOf(null, "#everybody", false), null);
   const text = dispatchBody(JOB, { functionsUrl: "https://x", notifyChannel: "#x" }, new Date());
   assert.equal("notify" in JSON.parse(text).data, false);
 });

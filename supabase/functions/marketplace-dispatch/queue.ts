@@ -34,7 +34,7 @@ export interface ClaimedJob {
     job: Record<string, unknown>;
     event?: { type: string; occurred_at: string; payload?: unknown } | null;
     source?: { integration: string; provider: string };
-    notify?: { channel: string | null; [field: string]: unknown } | null;
+    notify?: { channel: string | null; is_default: boolean; [field: string]: unknown } | null;
     [field: string]: unknown;
   };
   /** Whether the endpoint may be at a private address. */

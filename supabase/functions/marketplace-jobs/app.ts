@@ -25,6 +25,7 @@ import {
   type JobIntegration,
   requireLease,
 } from "../_shared/jobs/context.ts";
+import { noticeChannel } from "../_shared/jobs/notice_channel.ts";
 import { isUuid } from "../_shared/trace.ts";
 import { type PlanItem, planJob } from "./plan.ts";
 import { ArtifactReport, issueTicket, takeReport, TicketRequest } from "./reports.ts";
@@ -57,7 +58,7 @@ app.get("/:id", async (c) => {
     destination: describeIntegration(context.destination),
     notify: context.notify && {
       ...describeIntegration(context.notify),
-      channel: context.notify.channel ?? env().SLACK_ARTIFACTS_CHANNEL ?? null,
+      channel: noticeChannel(context.notify, env().SLACK_ARTIFACTS_CHANNEL),
     },
     artifacts: context.artifacts,
   });

@@ -18,6 +18,7 @@ insert into marketplace.sync_rules (name, source_integration_id, source_pattern,
 select 'Acme mirror', s.id, 'files/**', d.id, w.id
 from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
 where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+update marketplace.sync_rules set notify_integration_id = destination_integration_id where name = 'Acme mirror';
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, resource_path, dedupe_key, payload)
 select i.organization_id, i.id, i.provider, 'file.added', 'files/a.txt', '1', '{"size": 3}'
 from marketplace.integrations as i where i.slug = 'acme-files';
@@ -72,7 +73,8 @@ select is(
 select is(
   (select body - '{job,rule,event}'::text[] from claimed),
   '{"workflow": "acme-run", "source": {"integration": "acme-files", "provider": "acme"},
-    "destination": {"integration": "acme-backup", "provider": "acme"}, "notify": null}',
+    "destination": {"integration": "acme-backup", "provider": "acme"},
+    "notify": {"integration": "acme-backup", "provider": "acme", "action": "chat.postMessage", "channel": null, "is_default": false}}',
   'where from, where to, and whom to tell'
 );
 select is((select body #>> '{rule,name}' from claimed), 'Acme mirror', 'the rule');
