@@ -186,11 +186,12 @@ begin
   ),
   stored as (
     insert into marketplace.webhook_events (
-      id, organization_id, integration_id, provider, event_type, resource_path, account,
+      id, created_at, organization_id, integration_id, provider, event_type, resource_path, account,
       dedupe_key, occurred_at, headers, payload, correlation_id, receive_ms, verify_ms
     )
     select
-      d.event_id, d.organization_id, d.integration_id, d.provider, d.event_type, d.resource_path, d.account,
+      -- a microsecond apart: they are routed in the order in which they were given
+      d.event_id, now() + (d.ordinal - 1) * interval '1 microsecond', d.organization_id, d.integration_id, d.provider, d.event_type, d.resource_path, d.account,
       d.dedupe_key, d.occurred_at, d.headers::jsonb, d.payload::jsonb, d.correlation_id,
       d.receive_ms, d.verify_ms
     from delivery as d
@@ -211,7 +212,7 @@ begin
 end
 $$;
 comment on function marketplace.ingest_events(uuid[], bigint[], text[], text[], text[], text[], timestamptz[], text[], text[], real[], real[]) is
-  'Stores verified deliveries once each, any number in one statement: stored, duplicate (with the first one''s event), or stale_config (verify again).';
+  'Stores verified deliveries once each, any number in one statement, in their order: stored, duplicate (with the first one''s event), or stale_config (verify again).';
 
 create function marketplace.count_rejections(p_rows jsonb)
 returns int
