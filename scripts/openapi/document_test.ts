@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import type { Hono } from "hono";
 import settings from "../../deno.json" with { type: "json" };
@@ -50,6 +50,8 @@ Deno.test("every route that a function has is described, and no other", async ()
   );
 });
 
+const THROWN = /(?:App|Execution)Error\(\s*"([a-z_]+)",\s*\d{3}/g;
+
 /** Codes that end up in rows, logs or MCP results, and in no answer of a route. */
 const NO_ANSWERS = [
   ...["connect", "endpoint_invalid", "private_address"], // sync_job_attempts.error_code
@@ -64,9 +66,7 @@ Deno.test("every code that a function throws is described", async () => {
       if (isDirectory && name !== "tests") await visit(path);
       if (!name.endsWith(".ts") || /(_test|testing)\.ts$/.test(name)) continue;
       const text = await Deno.readTextFile(path);
-      for (const [, code] of text.matchAll(/(?:App|Execution)Error\(\s*"([a-z_]+)",\s*\d{3}/g)) {
-        thrown.set(code!, path);
-      }
+      for (const [, code] of text.matchAll(THROWN)) thrown.set(code!, path);
     }
   };
   await visit(FUNCTIONS);
@@ -79,4 +79,48 @@ Deno.test("every code that a function throws is described", async () => {
     !described.has(code) && !NO_ANSWERS.includes(code)
   );
   assert.deepEqual(missing, []);
+});
+
+Deno.test("the client's list of codes is what marketplace-execute answers with", async () => {
+  // What its modules throw, what its SQL refuses with, …
+  const answered = new Set<string>();
+  const read = new Set<string>();
+  const visit = async (file: string) => {
+    if (read.has(file)) return;
+    read.add(file);
+    const text = await Deno.readTextFile(file);
+    for (const [, code] of text.matchAll(THROWN)) answered.add(code!);
+    for (
+      const [, path] of text.matchAll(/(?:^import (?!type )[^;]*?|import\()"(\.[^"]+\.ts)"/gm)
+    ) {
+      await visit(join(dirname(file), path!));
+    }
+  };
+  await visit(join(FUNCTIONS, "marketplace-execute", "app.ts"));
+  const migrations = join(FUNCTIONS, "..", "migrations");
+  for (const { name } of Deno.readDirSync(migrations)) {
+    const text = await Deno.readTextFile(join(migrations, name));
+    for (const [, code] of text.matchAll(/_refusal\(\s*\d{3}, '([a-z_]+)'[,)]/g)) {
+      answered.add(code!);
+    }
+  }
+  assert.ok(read.size > 40);
+  answered.add("connection_pending"); // 'connection_' || its status
+  answered.delete("method_not_allowed"); // of no operation
+
+  // … what its description says, …
+  const described = new Set<string>();
+  const { paths } = makeDocument(settings.version) as { paths: Record<string, unknown> };
+  for (const path of ["", "/batch", "/executions/{id}"]) {
+    const text = JSON.stringify(paths[`/marketplace-execute${path}`]);
+    for (const [, codes] of text.matchAll(/"[45]\d\d":\{"description":"([^"]*)"/g)) {
+      for (const [, code] of codes!.matchAll(/`([a-z_]+)`/g)) described.add(code!);
+    }
+  }
+  assert.deepEqual([...described].sort(), [...answered].sort());
+
+  // … and what the client lists, beside what it says of an answer that is no answer.
+  const client = await Deno.readTextFile(join(FUNCTIONS, "_shared", "client", "execute.ts"));
+  const listed = [...client.matchAll(/^ {2}\| "([a-z_]+)"$/gm)].map(([, code]) => code!);
+  assert.deepEqual(listed.sort(), [...answered, "unexpected_answer"].sort());
 });

@@ -61,8 +61,9 @@ const ERRORS = {
     "action_not_found",
   ],
   409: [
-    ...["connection_ambiguous", "connection_reauthorization_required", "connection_revoked"],
-    ...["execution_in_progress", "outcome_unknown", "answer_not_kept"],
+    ...["connection_ambiguous", "connection_pending", "connection_reauthorization_required"],
+    ...["connection_revoked", "execution_in_progress", "outcome_unknown", "answer_not_kept"],
+    "conflict",
   ],
   422: [
     ...["validation_failed", "idempotency_key_reused", "credentials_missing", "address_refused"],
@@ -72,8 +73,7 @@ const ERRORS = {
   429: ["rate_limited"],
   501: ["action_unsupported"],
   502: ["provider_error", "transform_failed", "delivery_failed"],
-  503: ["token_refresh_busy", "token_refresh_failed"],
-  504: ["provider_timeout"],
+  503: ["token_refresh_busy", "token_refresh_failed", "configuration_missing"],
 };
 
 /** Routes of marketplace-execute. */

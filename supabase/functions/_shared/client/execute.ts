@@ -85,11 +85,15 @@ export interface Execution<Result = unknown> {
   isReplay: boolean;
 }
 
-/** Codes that callers commonly branch on; others may come. */
+/** What `marketplace-execute` answers with; a later version may know more. */
 export type ExecuteErrorCode =
   /** The request is not as the action wants it: {@link ExecuteError.details} names each value. */
   | "validation_failed"
   | "invalid_request"
+  | "invalid_json"
+  /** More than a request, a file or a batch may be. */
+  | "payload_too_large"
+  | "batch_too_large"
   /** The token proves nobody, or its time is over. */
   | "missing_token"
   | "invalid_token"
@@ -103,23 +107,44 @@ export type ExecuteErrorCode =
   | "integration_not_found"
   | "connection_not_found"
   | "action_not_found"
-  /** The account has to be connected again. */
+  | "not_found"
+  /** The account has to be connected, or connected again. */
+  | "connection_pending"
   | "connection_reauthorization_required"
   | "connection_revoked"
+  /** Several accounts fit: say which. */
   | "connection_ambiguous"
-  | "credentials_missing"
   /** Later: {@link ExecuteError.retryAfterSeconds} says when. */
   | "rate_limited"
   | "database_unavailable"
+  | "keys_unavailable"
   | "token_refresh_busy"
   | "token_refresh_failed"
   /** Of an idempotency key. */
   | "idempotency_key_reused"
   | "execution_in_progress"
   | "outcome_unknown"
+  | "answer_not_kept"
   /** The provider said no, or nothing that could be read. */
   | "provider_error"
-  | "payload_too_large"
+  | "transform_failed"
+  /** Somebody changed it since: nothing was written. */
+  | "conflict"
+  /** A URL in the request: it leads inside, or has nothing to give, or takes nothing. */
+  | "address_refused"
+  | "source_unavailable"
+  | "delivery_failed"
+  /** The operator's to mend: a row, a secret or a setting. */
+  | "credentials_missing"
+  | "credential_type_unsupported"
+  | "integration_inactive"
+  | "integration_misconfigured"
+  | "action_misconfigured"
+  | "action_unsupported"
+  | "host_not_allowed"
+  | "configuration_missing"
+  | "configuration_invalid"
+  | "internal_error"
   /** The answer was none of marketplace-execute's. */
   | "unexpected_answer"
   // Keeps the list above in an editor's completion.
