@@ -5,9 +5,10 @@
  * not travel), a few retries of what is safe to repeat, and errors that name who failed and whether
  * trying again makes sense.
  */
+import type { lookup } from "node:dns";
 import { AppError } from "./errors.ts";
 import { describeFetchFailure } from "./fetch_failure.ts";
-import { refusePrivate } from "./net/addresses.ts";
+import { guardedFetch } from "./net/fetch.ts";
 import { parseRetryAfter } from "./retry_after.ts";
 
 /** Who is called, for error codes such as `source_unauthorized`. */
@@ -43,6 +44,10 @@ export interface ProviderCall {
   onRateLimit?: (limit: RateLimit) => void;
   /** The integration's `allow_private_network`; without it a private address is refused. */
   allowPrivate?: boolean;
+  /** The provider's own API, which no row has named: connections to its host are kept. */
+  home?: string;
+  /** Finds a name's addresses; the system's resolver when absent. */
+  resolve?: typeof lookup;
 }
 
 /** An answer, read to its end. */
@@ -131,13 +136,14 @@ async function attemptCall(call: ProviderCall, method: string): Promise<Provider
   for (let hop = 0;; hop++) {
     let answer: ProviderAnswer;
     try {
-      if (!call.allowPrivate) await refusePrivate(url.href);
-      const response = await fetch(url, {
+      const response = await guardedFetch(url.href, {
         method,
         headers: { "user-agent": "marketplace", ...call.headers },
-        ...(call.body === undefined ? {} : { body: call.body }),
-        redirect: "manual",
+        body: call.body,
         signal,
+        allowPrivate: call.allowPrivate === true,
+        isProviders: call.home !== undefined && url.origin === new URL(call.home).origin,
+        resolve: call.resolve,
       });
       answer = {
         status: response.status,

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { answering } from "./net/testing.ts";
 import { callProvider, type ProviderCall } from "./provider_http.ts";
 
 interface Seen {
@@ -51,6 +52,23 @@ Deno.test("a private address is not asked unless the integration allows it", asy
       status: 422,
     });
     assert.equal(seen.here.length, 0);
+  });
+});
+
+Deno.test("a name is looked up once: what was judged is what is asked", async () => {
+  await withServers(() => new Response("inside"), async (url, seen) => {
+    const named = url.replace("127.0.0.1", "api.example.com");
+    for (const answer of [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"]]) {
+      const { resolve } = answering(answer);
+      await assert.rejects(callProvider(call(named, { allowPrivate: false, resolve })), {
+        code: "address_refused",
+      });
+    }
+    assert.equal(seen.here.length, 0);
+    // A second look-up would lead to where nobody answers.
+    const server = answering(["127.0.0.1"], ["192.0.2.1"]);
+    const { text } = await callProvider(call(named, { resolve: server.resolve }));
+    assert.deepEqual([text, seen.here.length, server.asked], ["inside", 1, 1]);
   });
 });
 

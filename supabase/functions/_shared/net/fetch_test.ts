@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
-import type { LookupAddress } from "node:dns";
 import selfsigned from "selfsigned";
 import { describeFetchFailure } from "../fetch_failure.ts";
-import { fetchPublic, guardedFetch, type GuardedRequest, type PublicOptions } from "./fetch.ts";
-import { PRIVATE_URLS } from "./testing.ts";
+import { fetchPublic, guardedFetch, type GuardedRequest } from "./fetch.ts";
+import { answering, PRIVATE_URLS } from "./testing.ts";
 
 const signal = () => AbortSignal.timeout(5_000);
 
@@ -114,19 +113,6 @@ Deno.test("the error names the host and nothing that was found behind it", async
     (error: Error) => error.message.includes("db.internal") && !error.message.includes("token"),
   );
 });
-
-/** A name server that gives one answer after the other. */
-function answering(...answers: string[][]): { resolve: PublicOptions["resolve"]; asked: number } {
-  const server = {
-    asked: 0,
-    resolve: ((_name: string, _options: unknown, done: (...found: unknown[]) => void) => {
-      const found = answers[Math.min(server.asked++, answers.length - 1)]!;
-      const addresses: LookupAddress[] = found.map((address) => ({ address, family: 4 }));
-      setTimeout(() => done(null, addresses));
-    }) as unknown as PublicOptions["resolve"],
-  };
-  return server;
-}
 
 Deno.test("a public name that leads inside is not asked, in any of its addresses", async () => {
   await withServer(() => new Response("inside"), async (origin, hits) => {

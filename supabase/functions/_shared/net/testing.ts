@@ -1,4 +1,18 @@
 /** For tests of what must not be reached. */
+import type { lookup, LookupAddress } from "node:dns";
+
+/** A name server that gives one answer after the other. */
+export function answering(...answers: string[][]): { resolve: typeof lookup; asked: number } {
+  const server = {
+    asked: 0,
+    resolve: ((_name: string, _options: unknown, done: (...found: unknown[]) => void) => {
+      const found = answers[Math.min(server.asked++, answers.length - 1)]!;
+      const addresses: LookupAddress[] = found.map((address) => ({ address, family: 4 }));
+      setTimeout(() => done(null, addresses));
+    }) as unknown as typeof lookup,
+  };
+  return server;
+}
 
 /** Addresses inside, as somebody might spell them who wants to get there. */
 export const PRIVATE_URLS: readonly string[] = [

@@ -11,6 +11,7 @@ import { withToken } from "./access_token.ts";
 import { extensionOf } from "./template.ts";
 import type { Integration, Source, SourceEvent, SourceObject, TransferRequest } from "./types.ts";
 
+const API = "https://api.github.com";
 const PAGE_SIZE = 100;
 /** A run has at most 500 artifacts a job; nobody has this many pages. */
 const MAX_PAGES = 50;
@@ -186,7 +187,8 @@ function apiCall(integration: Integration, path: string): ProviderCall {
   return {
     role: "source",
     integration: integration.slug,
-    url: `${integration.base_url ?? "https://api.github.com"}${path}`,
+    url: `${integration.base_url ?? API}${path}`,
+    home: API,
     headers: { accept: "application/vnd.github+json", "x-github-api-version": "2022-11-28" },
     allowPrivate: allowsPrivateNetwork(integration),
     ...(integration.onRateLimit ? { onRateLimit: integration.onRateLimit } : {}),

@@ -285,6 +285,7 @@ function apiCall(integration: Integration, path: string): ProviderCall {
     role: "destination",
     integration: integration.slug,
     url: `${integration.base_url ?? API}${path}`,
+    home: API,
     headers: { accept: "application/json" },
     allowPrivate: allowsPrivateNetwork(integration),
     ...(integration.onRateLimit ? { onRateLimit: integration.onRateLimit } : {}),

@@ -222,6 +222,7 @@ function apiCall(integration: Integration, path: string): ProviderCall {
     role: "source",
     integration: integration.slug,
     url: `${integration.base_url ?? API}${path}`,
+    home: API,
     headers: { accept: "application/json" },
     allowPrivate: allowsPrivateNetwork(integration),
   };
