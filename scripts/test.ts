@@ -8,18 +8,22 @@ import { runCommand, showHelp } from "./platform/command.ts";
 import { REPOSITORY, resolveLayout } from "./platform/layout.ts";
 import { findFreeBase, type Stack, startStack } from "./platform/mod.ts";
 import { resetHome } from "./platform/reset_home.ts";
-import { runDatabaseTests, type TestCounts } from "./testing/database_tests.ts";
+import { runDatabaseTests } from "./testing/database_tests.ts";
 import { findTestFiles, runDenoTests } from "./testing/deno_tests.ts";
+import { listFailures, sumResults, type TestResults } from "./testing/results.ts";
 
 const HELP = `
-Usage: deno task test [--no-n8n] [--filter TEXT] [paths…]
+Usage: deno task test [--no-n8n] [--filter TEXT] [--retries N] [paths…]
 
-Starts a stack in a temporary home on free ports, then runs the database tests, the unit tests and
-the tests that need the stack. The last line is "N passed, N failed".
+Starts a stack in a temporary home on free ports, then runs the database tests and the tests that
+need the stack; beside them the unit tests and those that start a stack of their own. The last line
+is "N passed, N failed".
 
   paths         only test files whose path contains one of these (.sql and .ts alike)
   --filter      only TypeScript tests whose name contains this
-  --no-n8n      without n8n, and without the files whose tests need it`;
+  --no-n8n      without n8n, and without the files whose tests need it
+  --retries N   run files with a failed test again, up to N times; a test that passes then counts,
+                and is named as flaky (default: 1 where CI is set, else 0)`;
 
 await runCommand(async () => {
   const { values, positionals } = parseArgs({
@@ -27,10 +31,15 @@ await runCommand(async () => {
     options: {
       "no-n8n": { type: "boolean", default: false },
       filter: { type: "string" },
+      retries: { type: "string", default: Deno.env.get("CI") ? "1" : "0" },
       help: { type: "boolean", short: "h" },
     },
   });
   if (values.help) showHelp(HELP);
+  const retries = Number(values.retries);
+  if (!Number.isInteger(retries) || retries < 0 || retries > 5) {
+    throw new Error(`--retries takes a number from 0 to 5, not "${values.retries}".`);
+  }
 
   const abort = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -40,9 +49,14 @@ await runCommand(async () => {
     paths: positionals,
     filter: values.filter,
     n8n: !values["no-n8n"],
+    retries,
     signal: abort.signal,
   });
   if (total.passed + total.failed === 0) console.log("no test ran");
+  if (total.flaky.length > 0) {
+    console.log(`\n== failed, and passed when run again\n${listFailures(total.flaky)}`);
+  }
+  if (total.failures.length > 0) console.log(`\n== failed\n${listFailures(total.failures)}`);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 });
@@ -51,56 +65,74 @@ async function run(options: {
   paths: string[];
   filter?: string;
   n8n: boolean;
+  retries: number;
   signal: AbortSignal;
-}): Promise<TestCounts> {
-  const { filter, signal } = options;
+}): Promise<TestResults> {
+  const { filter, retries, signal } = options;
   const chosen = (file: string) =>
     options.paths.length === 0 || options.paths.some((path) => file.includes(path));
   const files = findTestFiles();
   const unit = files.unit.filter(chosen);
+  let apart = files.apart.filter(chosen);
   let stackTests = files.stack.filter(chosen);
-  const needN8n = stackTests.filter((file) => /N8N_URL/.test(Deno.readTextFileSync(file)));
-  if (!options.n8n && needN8n.length > 0) {
-    console.log(`left out, they need n8n: ${needN8n.join(", ")}`);
-    stackTests = stackTests.filter((file) => !needN8n.includes(file));
+  const needsN8n = (file: string) => /N8N_URL/.test(Deno.readTextFileSync(file));
+  const needN8n = stackTests.filter(needsN8n);
+  const leftOut = options.n8n ? [] : [...apart, ...stackTests].filter(needsN8n);
+  if (leftOut.length > 0) {
+    console.log(`left out, they need n8n: ${leftOut.join(", ")}`);
+    apart = apart.filter((file) => !leftOut.includes(file));
+    stackTests = stackTests.filter((file) => !leftOut.includes(file));
   }
   const database = filter ? [] : databaseFiles().filter(chosen);
 
-  const total: TestCounts = { passed: 0, failed: 0 };
-  const add = async (what: string, tests: () => Promise<TestCounts>) => {
+  const results: TestResults[] = [];
+  const add = async (what: string, tests: () => Promise<TestResults>) => {
     signal.throwIfAborted();
     const began = performance.now();
     console.log(`\n== ${what}`);
-    const { passed, failed } = await tests();
-    total.passed += passed;
-    total.failed += failed;
+    const result = await tests();
+    results.push(result);
     const seconds = ((performance.now() - began) / 1000).toFixed(1);
-    console.log(`-- ${what}: ${passed} passed, ${failed} failed in ${seconds} s`);
+    console.log(`-- ${what}: ${result.passed} passed, ${result.failed} failed in ${seconds} s`);
+    return result;
   };
 
-  await add("unit tests", () => runDenoTests({ files: unit, filter, signal }));
-  if (database.length + stackTests.length === 0) return total;
+  const every = { filter, retries, signal };
+  if (database.length + stackTests.length === 0) {
+    await add("unit tests", () => runDenoTests({ ...every, files: [...unit, ...apart] }));
+    return sumResults(results);
+  }
+  // Beside the stack's tests, which mostly wait: what needs nothing of it. Printed when it has ended.
+  let output = "";
+  const write = (text: string) => void (output += text);
+  const others = runDenoTests({ ...every, files: [...unit, ...apart], write });
+  others.catch(() => {}); // waited for below; until then it must not end the process
 
   const work = withStack(options.n8n && needN8n.length > 0, signal, async (stack) => {
-    await add("database tests", () =>
-      runDatabaseTests({
-        url: stack.env.SUPABASE_DB_URL!,
-        paths: database,
-        write: console.log,
-      }));
-    const before = total.failed;
+    const url = stack.env.SUPABASE_DB_URL!;
     await add(
-      "stack tests",
-      () => runDenoTests({ files: stackTests, filter, env: stack.env, signal }),
+      "database tests",
+      () => runDatabaseTests({ url, paths: database, write: console.log, retries }),
     );
-    if (total.failed > before) await showLog(join(stack.layout.logs, "edge.log"));
+    const { failed, flaky } = await add(
+      "stack tests",
+      () => runDenoTests({ ...every, files: stackTests, env: stack.env }),
+    );
+    if (failed + flaky.length > 0) await showLog(join(stack.layout.logs, "edge.log"));
   });
   await work.catch((error) => {
     // A stack that does not come up is a failure to be counted like any other.
-    console.error(error instanceof Error ? error.message : error);
-    total.failed++;
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(message);
+    const failure = { file: "scripts/test.ts", name: "the stack", message };
+    results.push({ passed: 0, failed: 1, failures: [failure], flaky: [] });
   });
-  return total;
+  await add("unit tests, and those with a stack of their own", async () => {
+    const result = await others;
+    console.log(output);
+    return result;
+  });
+  return sumResults(results);
 }
 
 /** The end of a log that is about to be removed. */

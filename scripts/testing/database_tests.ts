@@ -4,17 +4,12 @@
  */
 import { join, relative } from "node:path";
 import postgres from "postgres";
+import { afterRetry, sumResults, type TestResults } from "./results.ts";
 import { readTap, type TapResult } from "./tap.ts";
 
 /** Files run at once; they roll back what they do, so they do not see each other. */
 const PARALLEL = 4;
 const STATEMENT_TIMEOUT_MS = 120_000;
-
-/** Sum of a run. */
-export interface TestCounts {
-  passed: number;
-  failed: number;
-}
 
 interface FileResult extends TapResult {
   /** Lost a deadlock against another file, which says nothing about the file itself. */
@@ -77,14 +72,16 @@ async function runFile(url: string, file: string): Promise<FileResult> {
  * @param options.url connection of the role `postgres`
  * @param options.paths files or folders
  * @param options.write prints one line or block
+ * @param options.retries how often a file with a failed test is run again, alone
  * @throws {Error} when pgTAP is missing and cannot be created
  */
 export async function runDatabaseTests(options: {
   url: string;
   paths: readonly string[];
   write: (text: string) => void;
-}): Promise<TestCounts> {
-  const { url, write } = options;
+  retries?: number;
+}): Promise<TestResults> {
+  const { url, write, retries = 0 } = options;
   const sql = postgres(url, { max: 1, onnotice: () => {} });
   try {
     await sql`create extension if not exists pgtap with schema extensions`;
@@ -98,16 +95,14 @@ export async function runDatabaseTests(options: {
     await sql.end();
   }
 
-  const counts: TestCounts = { passed: 0, failed: 0 };
+  const results = new Map<string, TestResults>();
   const serial: string[] = [];
   const parallel: string[] = [];
   for (const file of listTestFiles(options.paths)) {
     const first = (await Deno.readTextFile(file)).split("\n", 1)[0]!;
     (/^--\s*serial\b/.test(first) ? serial : parallel).push(file);
   }
-  const report = (file: string, result: FileResult) => {
-    counts.passed += result.passed;
-    counts.failed += result.failed;
+  const report = (file: string, result: FileResult): TestResults => {
     const verdict = result.failed ? "FAILED" : "ok";
     const skipped = result.skipped ? `, ${result.skipped} skipped` : "";
     const name = relative(Deno.cwd(), file);
@@ -115,16 +110,28 @@ export async function runDatabaseTests(options: {
       `${name} ... ${verdict} (${result.passed} passed${skipped}, ${Math.round(result.ms)} ms)`,
     );
     for (const failure of result.failures) write(failure.replace(/^/gm, "    "));
+    const failures = result.failures.map((text) => {
+      const [first = "", ...rest] = text.split("\n");
+      return { file: name, name: first, message: rest.join("\n") };
+    });
+    return { passed: result.passed, failed: result.failed, failures, flaky: [] };
   };
+
+  const run = async (file: string) => report(file, await runFile(url, file));
 
   const waiting = [...parallel];
   await Promise.all(Array.from({ length: PARALLEL }, async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       const result = await runFile(url, file);
       if (result.deadlocked) serial.push(file);
-      else report(file, result);
+      else results.set(file, report(file, result));
     }
   }));
-  for (const file of serial) report(file, await runFile(url, file));
-  return counts;
+  for (const file of serial) results.set(file, await run(file));
+  for (let again = 0; again < retries; again++) {
+    for (const [file, result] of results) {
+      if (result.failed > 0) results.set(file, afterRetry(result, await run(file)));
+    }
+  }
+  return sumResults(results.values());
 }

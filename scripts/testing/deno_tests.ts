@@ -4,7 +4,7 @@
  */
 import { join, relative } from "node:path";
 import { REPOSITORY } from "../platform/layout.ts";
-import type { TestCounts } from "./database_tests.ts";
+import { afterRetry, sumResults, type TestFailure, type TestResults } from "./results.ts";
 
 /** Test files by what they need. */
 export interface TestFiles {
@@ -12,13 +12,18 @@ export interface TestFiles {
   unit: string[];
   /** In a folder named `tests`: a stack, or the right to start one. */
   stack: string[];
+  /** Those of them that start all they need themselves, and so may run beside the others. */
+  apart: string[];
 }
+
+/** In a test file: what it needs it starts itself. */
+const APART = /^\/\/ apart\b/m;
 
 const SKIPPED = new Set(["node_modules", "package"]);
 
 /** Every `*_test.ts` of the checkout, as paths relative to it, sorted. */
 export function findTestFiles(): TestFiles {
-  const files: TestFiles = { unit: [], stack: [] };
+  const files: TestFiles = { unit: [], stack: [], apart: [] };
   const visit = (folder: string, inTests: boolean) => {
     for (const entry of Deno.readDirSync(folder)) {
       const path = join(folder, entry.name);
@@ -26,43 +31,100 @@ export function findTestFiles(): TestFiles {
         if (entry.name.startsWith(".") || SKIPPED.has(entry.name)) continue;
         visit(path, inTests || entry.name === "tests");
       } else if (entry.name.endsWith("_test.ts")) {
-        files[inTests ? "stack" : "unit"].push(relative(REPOSITORY, path));
+        const kind = !inTests
+          ? "unit"
+          : APART.test(Deno.readTextFileSync(path))
+          ? "apart"
+          : "stack";
+        files[kind].push(relative(REPOSITORY, path));
       }
     }
   };
   for (const folder of ["scripts", "supabase", "n8n"]) visit(join(REPOSITORY, folder), false);
-  files.unit.sort();
-  files.stack.sort();
+  for (const list of Object.values(files)) list.sort();
   return files;
 }
 
-/** Sums a JUnit report's suites; a skipped test is neither passed nor failed. */
-export function readJunit(xml: string): TestCounts {
-  const counts: TestCounts = { passed: 0, failed: 0 };
-  for (const [, attributes] of xml.matchAll(/<testsuite\s([^>]*)>/g)) {
-    const read = (name: string) =>
-      Number(new RegExp(`\\b${name}="(\\d+)"`).exec(attributes!)?.[1] ?? 0);
-    const failed = read("failures") + read("errors");
-    counts.failed += failed;
-    counts.passed += read("tests") - failed - read("disabled") - read("skipped");
+/** What one file's tests came to, by the file. */
+export type FileResults = Map<string, TestResults>;
+
+/** Reads a JUnit report as `deno test` writes it; a skipped test is neither passed nor failed. */
+export function readJunit(xml: string): FileResults {
+  const files: FileResults = new Map();
+  for (const [, attributes, tests] of xml.matchAll(/<testsuite\s([^>]*)>([^]*?)<\/testsuite>/g)) {
+    const read = (name: string) => readAttribute(attributes!, name) ?? "";
+    const file = read("name").replace(/^\.\//, "");
+    const failed = Number(read("failures")) + Number(read("errors"));
+    const skipped = Number(read("disabled")) + Number(read("skipped"));
+    const failures: TestFailure[] = [];
+    for (
+      const [, test, message] of tests!.matchAll(
+        /<testcase\s([^>]*)>\s*<(?:failure|error)\s([^>]*)>/g,
+      )
+    ) {
+      failures.push({
+        file,
+        name: readAttribute(test!, "name") ?? "",
+        message: readAttribute(message!, "message") ?? "",
+      });
+    }
+    files.set(file, {
+      passed: Number(read("tests")) - failed - skipped,
+      failed,
+      failures,
+      flaky: [],
+    });
   }
-  return counts;
+  return files;
+}
+
+const ENTITIES: Record<string, string> = { lt: "<", gt: ">", quot: '"', apos: "'", amp: "&" };
+
+function readAttribute(attributes: string, name: string): string | undefined {
+  return new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1]
+    ?.replace(/&(lt|gt|quot|apos|amp);/g, (_, entity) => ENTITIES[entity]!);
 }
 
 /**
  * Runs test files in one `deno test` process whose output goes to the console.
+ *
  * @param options.files relative to the checkout; none is no tests
  * @param options.env added to this process's environment
  * @param options.filter only tests whose name contains this
- * @returns counts; a run that failed without a failing test (a file that does not load) is 1 failed
+ * @param options.write takes the whole output at the end; else it goes to the console as it comes
+ * @param options.retries how often files with a failed test are run again, alone
+ * @returns a run that failed without a failing test (a file that does not load) is 1 failed
  */
 export async function runDenoTests(options: {
   files: readonly string[];
   env?: Record<string, string>;
   filter?: string;
+  write?: (output: string) => void;
+  retries?: number;
   signal?: AbortSignal;
-}): Promise<TestCounts> {
-  if (options.files.length === 0) return { passed: 0, failed: 0 };
+}): Promise<TestResults> {
+  const { retries = 0, signal } = options;
+  if (options.files.length === 0) return { passed: 0, failed: 0, failures: [], flaky: [] };
+  const { files, success } = await runOnce(options);
+  const total = sumResults(files.values());
+  if (success || signal?.aborted) return total;
+  if (total.failed === 0) {
+    const message = "a file did not load, or a test process ended early: see above";
+    total.failures.push({ file: "deno test", name: options.files.join(" "), message });
+    total.failed = 1;
+    return total;
+  }
+  const again = [...files].filter(([, { failed }]) => failed > 0).map(([file]) => file);
+  if (retries === 0) return total;
+  const rerun = await runDenoTests({ ...options, files: again, retries: retries - 1 });
+  const rest = sumResults([...files].filter(([file]) => !again.includes(file)).map(([, r]) => r));
+  return afterRetry(total, sumResults([rest, rerun]));
+}
+
+/** One process for all files. */
+async function runOnce(
+  options: Parameters<typeof runDenoTests>[0],
+): Promise<{ files: FileResults; success: boolean }> {
   const report = await Deno.makeTempFile({ prefix: "marketplace-", suffix: ".xml" });
   try {
     const child = new Deno.Command(Deno.execPath(), {
@@ -72,15 +134,27 @@ export async function runDenoTests(options: {
       cwd: REPOSITORY,
       env: options.env,
       stdin: "null",
+      stdout: options.write ? "piped" : "inherit",
+      stderr: options.write ? "piped" : "inherit",
     }).spawn();
     const onAbort = () => child.kill("SIGTERM");
     options.signal?.addEventListener("abort", onAbort, { once: true });
-    const status = await child.status;
+    const [status] = await Promise.all([
+      child.status,
+      options.write && gather(child, options.write),
+    ]);
     options.signal?.removeEventListener("abort", onAbort);
-    const counts = readJunit(await Deno.readTextFile(report));
-    if (!status.success && counts.failed === 0) counts.failed = 1;
-    return counts;
+    return { files: readJunit(await Deno.readTextFile(report)), success: status.success };
   } finally {
     await Deno.remove(report);
   }
+}
+
+/** What a process prints, in the order of its arrival, handed over when it has ended. */
+async function gather(child: Deno.ChildProcess, write: (output: string) => void): Promise<void> {
+  let output = "";
+  await Promise.all([child.stdout, child.stderr].map(async (stream) => {
+    for await (const chunk of stream.pipeThrough(new TextDecoderStream())) output += chunk;
+  }));
+  write(output);
 }

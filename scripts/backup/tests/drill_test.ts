@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * The restore drill: a database with something of everything, its backup, and a new database that
  * it is brought into. Both are servers of their own, without workers, so nothing moves meanwhile.

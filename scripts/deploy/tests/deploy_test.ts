@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * A whole deployment, run as its command: the real supabase CLI, a database as a new hosted project
  * has it, and a fake Management API. Nothing of a running stack is touched.

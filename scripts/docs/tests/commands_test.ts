@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * Every command, statement and example in the documents, run as a reader would: in order, against a
  * platform and a new database of its own. What a document marks as `not run` or `only --help` is

@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /** The first command that a reader tries. It brings n8n up as well: without N8N_URL it is left out. */
 import assert from "node:assert/strict";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * Installing n8n: waiting for one another, being interrupted, failing. Only the start of a download
  * happens here; that a whole one works is shown by every test that has an n8n (N8N_URL).

@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * Starting, filling, killing and ending n8n, on a Postgres and ports of its own.
  *

@@ -116,7 +116,7 @@ Deno.test("github-artifacts-mirror", async (t) => {
       ["another secret's signature", (body, id) => sign(id, body, { secret: otherSecret })],
       ["a signature of another body", (body, id) => sign(id, body + " ")],
       ["a signature 301 seconds old", (body, id) => sign(id, body, { at: ago(301) })],
-      ["a signature 301 seconds ahead", (body, id) => sign(id, body, { at: ago(-301) })],
+      ["a signature six minutes ahead", (body, id) => sign(id, body, { at: ago(-360) })],
       ["a signature without its version", (body, id) => {
         const headers = sign(id, body);
         return { ...headers, "webhook-signature": headers["webhook-signature"].slice(3) };

@@ -124,6 +124,7 @@ Deno.test("renewal leaves no gap and no leak: the next channel is open before th
   const ours = async () =>
     (await client.googleChannels()).filter(({ address }) => address.endsWith(drive.slug));
   const [first] = await ours();
+  let former = first!.id;
   for (let round = 1; round <= 3; round++) {
     // Six of its seven days pass.
     await sql`
@@ -135,11 +136,16 @@ Deno.test("renewal leaves no gap and no leak: the next channel is open before th
     await pushed;
     await until(async () => {
       const channels = await sql`
-        select status from marketplace.watch_channels
+        select channel_id, status from marketplace.watch_channels
         where cursor_id = ${cursorId} and stopped_at is null
       `;
-      return channels.length === 1 && channels[0]!.status === "active";
-    }, "one channel to be left");
+      const [only] = channels;
+      if (channels.length !== 1 || only!.status !== "active" || only!.channel_id === former) {
+        return false;
+      }
+      former = only!.channel_id;
+      return true;
+    }, "the next channel to be the only one");
   }
   assert.equal((await feeds.received(drive, 3)).length, 3);
   const left = await ours();
