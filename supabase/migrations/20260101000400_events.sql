@@ -9,6 +9,7 @@ create table marketplace.webhook_events (
   event_type text not null,
   resource_path text not null default '',
   account text, -- null: the provider names none
+  connection_id uuid, -- null: it came by itself, or was pulled with the integration's own credential
   dedupe_key text not null,
   occurred_at timestamptz, -- null: the provider does not say
   headers jsonb not null default '{}',
@@ -27,6 +28,8 @@ comment on table marketplace.webhook_events is
   'Event log: one row per verified delivery, partitioned by day (UTC). Written by ingest_events, marked by route_events; members of its organization read it.';
 comment on column marketplace.webhook_events.integration_id is
   'integrations.id; no foreign key: events outlive their integration, and a hot parent row would be locked by every insert.';
+comment on column marketplace.webhook_events.connection_id is
+  'connections.id of the account whose feed told it: the event''s jobs read with the same. No foreign key, as above.';
 comment on column marketplace.webhook_events.headers is 'Of the delivery: {"name": "value"}; what proves or authorizes is replaced by [redacted].';
 comment on column marketplace.webhook_events.payload is 'The delivery''s body as the provider sent it, as JSON.';
 comment on column marketplace.webhook_events.resource_path is

@@ -167,6 +167,76 @@ $$;
 comment on function marketplace._target_of_user(jsonb, jsonb, uuid) is
   'The connection a user means, among those that row level security shows.';
 
+create function marketplace._has_own_credential(p_integration_id uuid, p_environment jsonb)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+  select
+    i.is_default and (
+      p_environment -> 'environment_tokens' ? i.provider or p_environment -> 'environment_keys' ? i.provider
+      or p_environment ->> 'google_seed' is not null and i.provider ~ '^(google|gmail)'
+    )
+    or i.config ->> 'credential_type' = 'client_credentials'
+    or exists (
+      select from marketplace.integration_secrets as s
+      where s.integration_id = i.id and s.valid_from <= now() and (s.valid_until is null or s.valid_until > now())
+        -- what proves webhooks, and what an application needs for the accounts that are connected under it
+        and s.purpose not in ('webhook', 'client_id', 'client_secret') and s.purpose not like 'offered\_webhook\_%'
+        and (case when p.auth_type = 'oauth2' then p.auth_config -> 'secrets' else p.auth_config #> '{alternatives,oauth2,secrets}' end ? s.purpose)
+          is not true
+    )
+  from marketplace.integrations as i
+  join marketplace.providers as p on p.slug = i.provider
+  where i.id = p_integration_id
+$$;
+comment on function marketplace._has_own_credential(uuid, jsonb) is
+  'Whether an integration has an account of its own, stored or in the functions'' environment ({environment_tokens, environment_keys, google_seed}); a client id alone is none.';
+
+create function marketplace._connection_of_job(p_job_id uuid, p_integration_id uuid, p_environment jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  v_organization_id uuid;
+  v_told_by uuid;
+  v_shared jsonb;
+begin
+  select j.organization_id, e.connection_id into v_organization_id, v_told_by
+  from marketplace.sync_jobs as j
+  left join marketplace.webhook_events as e
+    on e.id = j.event_id and e.created_at = j.event_created_at and e.integration_id = p_integration_id
+  where j.id = p_job_id;
+  -- what an account tells of may be nothing to any other: it is read with the same, or not at all
+  if v_told_by is not null then
+    if exists (
+      select from marketplace.connections as c
+      where c.id = v_told_by and c.integration_id = p_integration_id and c.organization_id = v_organization_id
+    ) then
+      return jsonb_build_object('connection_id', v_told_by);
+    end if;
+    return jsonb_build_object('refusal', marketplace._refusal(
+      404, 'connection_not_found', format('The event came through connection %s, which the organization does not have any more.', v_told_by)
+    ));
+  elsif marketplace._has_own_credential(p_integration_id, p_environment) then
+    return '{}';
+  end if;
+  select jsonb_agg(to_jsonb(c)) into v_shared
+  from marketplace.connections as c
+  where c.organization_id = v_organization_id and c.integration_id = p_integration_id and c.is_shared
+    and c.status not in ('pending', 'revoked');
+  v_shared := case when v_shared is null then '{}' else marketplace._choose_connection(v_shared, null) end;
+  return case when v_shared #>> '{refusal,code}' = 'connection_ambiguous' then jsonb_set(
+    v_shared, '{refusal,message}', '"Several connections under this integration are shared with the organization, and a job cannot choose: share one, or give the integration a credential of its own."'
+  ) else v_shared end;
+end
+$$;
+comment on function marketplace._connection_of_job(uuid, uuid, jsonb) is
+  'With which account a job uses an integration: {connection_id} of the feed that told its event, else {} for the integration''s own credential, else {connection_id} of the one that is shared with the organization; {refusal} when that is gone, or there are several.';
+
 create function marketplace._execution_target(p_caller jsonb, p_request jsonb)
 returns jsonb
 language plpgsql
@@ -198,6 +268,9 @@ begin
       end if;
     when 'job' then
       v_target := jsonb_build_object('organization_id', v_organization_id);
+      if v_connection_id is null and p_caller -> 'integration_ids' @> to_jsonb(v_integration.id) then
+        v_target := v_target || marketplace._connection_of_job((p_caller ->> 'job_id')::uuid, v_integration.id, p_request);
+      end if;
     else
       v_target := jsonb_build_object('organization_id', coalesce(v_integration.organization_id, marketplace._default_organization_id()));
   end case;
@@ -210,8 +283,11 @@ begin
   select * into v_connection
   from marketplace.connections as c
   where c.id = v_connection_id
-    -- a key and a job see what is shared with their organization; users have been shown theirs
-    and (p_caller ->> 'kind' in ('user', 'service') or c.organization_id = v_organization_id and c.is_shared)
+    -- a key and a job see what is shared with their organization, and a job what told its event; users have been shown theirs
+    and (
+      p_caller ->> 'kind' in ('user', 'service')
+      or c.organization_id = v_organization_id and (c.is_shared or c.id = (v_target ->> 'connection_id')::uuid)
+    )
     and (p_request ->> 'integration' is null or c.integration_id = v_integration.id);
   if v_connection.id is null and (p_request ->> 'connection_id' is not null or p_caller ->> 'kind' in ('user', 'api_key')) then
     return v_target || jsonb_build_object('refusal', marketplace._refusal(
@@ -245,7 +321,25 @@ begin
 end
 $$;
 comment on function marketplace._execution_target(jsonb, jsonb) is
-  'Which integration with which connection, for which organization: {organization_id, integration_id, connection_id, role}, or {refusal}. Users and keys need a connection; jobs and the service may use an integration''s own credential.';
+  'Which integration with which connection, for which organization: {organization_id, integration_id, connection_id, role}, or {refusal}. Users and keys need a connection; jobs take the one that _connection_of_job says, or an integration''s own credential, as the service does.';
+
+create function marketplace.job_credentials(p_job_id uuid, p_integration_id uuid, p_environment jsonb default '{}')
+returns jsonb
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+  v_answer jsonb := marketplace._connection_of_job(p_job_id, p_integration_id, p_environment);
+begin
+  if v_answer = '{}' then
+    return jsonb_build_object('credentials', marketplace.integration_credentials(p_integration_id));
+  end if;
+  return v_answer;
+end
+$$;
+comment on function marketplace.job_credentials(uuid, uuid, jsonb) is
+  'What a job''s transfers use an integration with: {credentials} by purpose, or {connection_id}, or {refusal}. For Edge Functions only.';
 
 create function marketplace._execution_refusal(p_caller jsonb, p_target jsonb, p_action marketplace.actions, p_request jsonb)
 returns jsonb
@@ -299,6 +393,9 @@ grant execute on function
   marketplace._seen_by_user(jsonb, uuid, uuid),
   marketplace._choose_connection(jsonb, uuid),
   marketplace._target_of_user(jsonb, jsonb, uuid),
+  marketplace._has_own_credential(uuid, jsonb),
+  marketplace._connection_of_job(uuid, uuid, jsonb),
   marketplace._execution_target(jsonb, jsonb),
+  marketplace.job_credentials(uuid, uuid, jsonb),
   marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb)
 to service_role;

@@ -372,8 +372,10 @@ volatile
 rows 1
 set search_path = ''
 as $$
+declare
+  v_stored uuid[];
+  v_stale bigint;
 begin
-  return query
   with
   event as (
     select e.*, e.ordinality as n
@@ -384,7 +386,7 @@ begin
     ) with ordinality as e
   ),
   outcome as (
-    select o.outcome
+    select o.outcome, o.event_id
     from (
       select
         array_agg(p_cursor.integration_id order by e.n) as integration_ids, array_agg(i.config_version order by e.n) as versions,
@@ -400,17 +402,25 @@ begin
     ) as o
   )
   select
-    count(*) filter (where o.outcome = 'stored')::int, count(*) filter (where o.outcome = 'duplicate')::int
-  from outcome as o
-  having count(*) filter (where o.outcome = 'stale_config') = 0;
-  if not found then
+    coalesce(array_agg(o.event_id) filter (where o.outcome = 'stored'), '{}'),
+    count(*) filter (where o.outcome = 'duplicate'), count(*) filter (where o.outcome = 'stale_config')
+  into v_stored, duplicates, v_stale
+  from outcome as o;
+  if v_stale > 0 then
     raise exception 'integration % is inactive, or is being changed', p_cursor.integration_id
       using errcode = 'MK409', hint = 'What was pulled is pulled again.';
   end if;
+  if p_cursor.connection_id is not null then
+    update marketplace.webhook_events as e
+    set connection_id = p_cursor.connection_id
+    where e.id = any (v_stored) and e.created_at = now();
+  end if;
+  stored := cardinality(v_stored);
+  return next;
 end
 $$;
 comment on function marketplace._store_feed_events(marketplace.sync_cursors, jsonb) is
-  'Stores events of a feed as ingest_events does: once each by their dedupe key, each with a correlation id of its own.';
+  'Stores events of a feed as ingest_events does: once each by their dedupe key, each with a correlation id of its own, and with the connection that told them.';
 
 create function marketplace.store_changes(
   p_cursor_id uuid,

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { globToRegExp } from "./globs.ts";
 
 /** One request the sandbox has served, without credentials. */
@@ -11,6 +12,8 @@ export interface JournalEntry {
   path: string;
   query: Record<string, string>;
   headers: Record<string, string>;
+  /** Tells credentials apart without being one, see {@linkcode fingerprint}; null: it came without. */
+  credential: string | null;
   /** Bytes of the request body on the wire. */
   request_bytes: number;
   /** 0 while the request is under way. */
@@ -59,6 +62,7 @@ export class Journal {
       path: request.path,
       query: redactQuery(request.query),
       headers: keepHeaders(request.headers),
+      credential: fingerprint(request.headers.get("authorization")),
       request_bytes: 0,
       status: 0,
       response_bytes: 0,
@@ -85,6 +89,12 @@ export class Journal {
   clear(): void {
     this.#entries = [];
   }
+}
+
+/** What stands in the journal for an `authorization` header: the same for the same, and no way back. */
+export function fingerprint(authorization: string | null): string | null {
+  if (!authorization) return null;
+  return createHash("sha256").update(authorization).digest("hex").slice(0, 16);
 }
 
 function redactQuery(query: string): Record<string, string> {

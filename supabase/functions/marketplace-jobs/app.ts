@@ -43,7 +43,13 @@ export const FailRequest = z.object({
 /** A message comes along with the request for its task's ticket. */
 const MAX_TICKET_REQUEST = 8 * 1024 * 1024;
 /** What no further attempt of the same job would change. */
-const HOPELESS = new Set(["rule_misconfigured", "destination_unsupported", "event_missing"]);
+const HOPELESS = new Set([
+  "rule_misconfigured",
+  "destination_unsupported",
+  "event_missing",
+  "connection_not_found",
+  "connection_ambiguous",
+]);
 
 /** The function's Hono app, mounted at /marketplace-jobs. */
 export const app = createApp("marketplace-jobs");

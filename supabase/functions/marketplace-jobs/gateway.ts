@@ -69,6 +69,8 @@ const REASONS: Record<string, string> = {
 /** Failures that only a change of the object, the rule or the destination ends. */
 const FINAL = new Set([
   "conflict",
+  "connection_ambiguous",
+  "connection_not_found",
   "validation_failed",
   "payload_too_large",
   "export_too_large",

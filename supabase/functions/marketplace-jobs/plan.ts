@@ -60,7 +60,7 @@ export async function planJob(sql: Sql, context: JobContext): Promise<PlanItem[]
 
 async function planTransfers(sql: Sql, context: JobContext): Promise<PlanItem[]> {
   const source = await sourceFor(context.source.provider);
-  const integration = await withCredentials(sql, context.source);
+  const integration = await withCredentials(sql, context, context.source);
   const { event, rule } = context;
   const isScheduled = event === null && source.listAll !== undefined;
   const objects = isScheduled

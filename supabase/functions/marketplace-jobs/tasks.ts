@@ -207,15 +207,17 @@ export async function issueTaskTicket(
 /** Where an attachment of the message lies, if it does. */
 async function locationOf(
   sql: Sql,
-  { artifacts, attachments }: JobContext,
+  context: JobContext,
   sourceRef: string,
 ): Promise<string | null> {
+  const { artifacts, attachments } = context;
   const stored = artifacts.find(({ source_ref, status }) =>
     source_ref === sourceRef && status === "completed"
   );
   if (!attachments || !stored?.destination_ref) return null;
   const destination = await destinationFor(attachments.provider);
-  return destination.location(await withCredentials(sql, attachments), stored.destination_ref);
+  const integration = await withCredentials(sql, context, attachments);
+  return destination.location(integration, stored.destination_ref);
 }
 
 /**

@@ -58,7 +58,7 @@ export async function issueTransferTicket(
   try {
     const [destination, to] = await Promise.all([
       destinationFor(destinationRow.provider),
-      withCredentials(sql, destinationRow),
+      withCredentials(sql, context, destinationRow),
     ]);
     const upload = await destination.ticket(to, {
       path: artifact.destination_path,
@@ -96,7 +96,7 @@ export async function takeUpload(
 ): Promise<ArtifactOutcome> {
   const destinationRow = destinationOf(context, artifact);
   const destination = await destinationFor(destinationRow.provider);
-  const integration = await withCredentials(sql, destinationRow);
+  const integration = await withCredentials(sql, context, destinationRow);
   const ref = artifact.destination_ref;
   const location = ref === null ? undefined : destination.location(integration, ref);
   // The answer to the first report was lost.
@@ -189,7 +189,7 @@ async function sourceTicket(
   const source = await sourceFor(context.source.provider);
   const { source_ref: ref, content_type, size_bytes } = artifact;
   return await source.ticket(
-    await withCredentials(sql, context.source),
+    await withCredentials(sql, context, context.source),
     context.event,
     { ref, content_type, size_bytes },
     gateway,

@@ -1994,6 +1994,7 @@ export type Database = {
         Row: {
           "absorbed_by": string | null;
           "account": string | null;
+          "connection_id": string | null;
           "correlation_id": string;
           "created_at": string;
           "dedupe_key": string;
@@ -2016,6 +2017,7 @@ export type Database = {
         Insert: {
           "absorbed_by"?: string | null;
           "account"?: string | null;
+          "connection_id"?: string | null;
           "correlation_id"?: string;
           "created_at"?: string;
           "dedupe_key": string;
@@ -2037,6 +2039,7 @@ export type Database = {
         Update: {
           "absorbed_by"?: string | null;
           "account"?: string | null;
+          "connection_id"?: string | null;
           "correlation_id"?: string;
           "created_at"?: string;
           "dedupe_key"?: string;
@@ -2803,6 +2806,10 @@ export type Database = {
       };
       "integration_context": { Args: { "p_slug": string }; Returns: Json };
       "integration_credentials": { Args: { "p_integration_id": string }; Returns: Json };
+      "job_credentials": {
+        Args: { "p_environment"?: Json; "p_integration_id": string; "p_job_id": string };
+        Returns: Json;
+      };
       "known_items": {
         Args: { "p_cursor_id": string; "p_item_ids": (string)[] };
         Returns: {

@@ -1,6 +1,6 @@
 /** The two round trips of an execution. */
 import { type Sql, toJsonText } from "../db.ts";
-import { env } from "../env.ts";
+import { environmentCredentials } from "../jobs/environment.ts";
 import type {
   BeginAnswer,
   BeginRequest,
@@ -61,16 +61,11 @@ export interface ExecutionState {
  * @throws MK401 for callers who prove nothing
  */
 export async function beginExecution(sql: Sql, request: BeginRequest): Promise<BeginAnswer> {
-  const { GITHUB_TOKEN, SLACK_BOT_TOKEN, GOOGLE_REFRESH_TOKEN } = env();
   const [row] = await sql<{ answer: BeginRow }[]>`
     select marketplace.begin_execution(${
     toJsonText({
       ...request,
-      environment_tokens: [
-        ...GITHUB_TOKEN ? ["github"] : [],
-        ...SLACK_BOT_TOKEN ? ["slack"] : [],
-      ],
-      google_seed: GOOGLE_REFRESH_TOKEN,
+      ...environmentCredentials(),
     })
   }::text::jsonb) as answer
   `;

@@ -1,10 +1,11 @@
 /** A job as its workflow may see and change it; shared by what takes a job token. */
 import { waitUntil } from "../background.ts";
-import type { Sql } from "../db.ts";
+import { type Sql, toJsonText } from "../db.ts";
 import { AppError } from "../errors.ts";
-import { getAccessToken } from "../oauth/tokens.ts";
+import { type Credential, getAccessToken, getCredential } from "../oauth/tokens.ts";
 import type { RateLimit } from "../provider_http.ts";
 import type { Integration, SourceEvent } from "../transfer/types.ts";
+import { environmentCredentials } from "./environment.ts";
 
 /** An integration of the job's rule, without its secrets. */
 export interface JobIntegration {
@@ -112,20 +113,60 @@ export function requireLease({ job }: JobContext): string {
   );
 }
 
-/** An integration with its credentials, its rate limits being noted as they are told. */
+/**
+ * An integration with the credentials that the job uses it with: those of the connection that told
+ * its event, the integration's own, or those of the connection that its organization shares.
+ *
+ * @throws AppError `connection_not_found` (422), `connection_ambiguous` (422)
+ */
 export async function withCredentials(
   sql: Sql,
+  { job }: Pick<JobContext, "job">,
   integration: JobIntegration,
 ): Promise<Integration> {
-  const [row] = await sql<{ credentials: Record<string, string> }[]>`
-    select marketplace.integration_credentials(${integration.id}) as credentials
+  const [row] = await sql<{ answer: JobCredentials }[]>`
+    select marketplace.job_credentials(
+      ${job.id}, ${integration.id}, ${toJsonText(environmentCredentials())}::text::jsonb
+    ) as answer
   `;
+  const { connection_id: connectionId, credentials = {}, refusal } = row!.answer;
+  if (refusal) {
+    throw new AppError(refusal.code, 422, refusal.message, {
+      retryable: false,
+      ...(refusal.details ? { details: refusal.details } : {}),
+    });
+  }
+  if (!connectionId) {
+    return {
+      ...integration,
+      credentials,
+      tokens: (refused) => getAccessToken({ integration }, { sql, refused }),
+      onRateLimit: latestOnly((limit) => noteRateLimit(sql, integration.id, limit)),
+    };
+  }
+  const { secrets, settings } = await getCredential({ connectionId }, { sql }).catch(laterTold);
+  const { access_token: _, ...fixed } = secrets;
   return {
     ...integration,
-    credentials: row?.credentials ?? {},
-    tokens: (refused) => getAccessToken({ integration }, { sql, refused }),
-    onRateLimit: latestOnly((limit) => noteRateLimit(sql, integration.id, limit)),
+    // The environment's credentials, bucket and folder are the platform's.
+    is_default: false,
+    config: { ...integration.config, ...settings },
+    credentials: fixed,
+    // Its account's rate limit is not the integration's, and goes unnoted.
+    tokens: (refused) => getAccessToken({ connectionId }, { sql, refused }),
   };
+}
+
+interface JobCredentials {
+  connection_id?: string;
+  credentials?: Record<string, string>;
+  refusal?: { code: string; message: string; details?: Record<string, unknown> };
+}
+
+/** Why a connection has no token is told where one is asked for, as the fault of whom it is for. */
+function laterTold(error: unknown): Pick<Credential, "secrets" | "settings"> {
+  if (error instanceof AppError) return { secrets: {}, settings: {} };
+  throw error;
 }
 
 /** Runs for the latest of several calls in one turn: only the last word about a limit counts. */

@@ -59,7 +59,7 @@ async function grantedToken(
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
     const { code, message, retryAfterSeconds } = error;
-    if (code === "connection_reauthorization_required") {
+    if (code === "connection_reauthorization_required" || code === "connection_revoked") {
       throw new AppError(`${role}_reauthorization_required`, 502, message, {
         cause: error,
         retryable: false,
