@@ -2,7 +2,7 @@
  * Runs pgTAP files against a database.
  * @module
  */
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 import postgres from "postgres";
 import { afterRetry, sumResults, type TestResults } from "./results.ts";
 import { readTap, type TapResult } from "./tap.ts";
@@ -31,8 +31,17 @@ export function listTestFiles(paths: readonly string[]): string[] {
   return [...new Set(files)].sort();
 }
 
-async function runFile(url: string, file: string): Promise<FileResult> {
+/** A file's text, and that of the one which its first line includes as psql does: `\ir <path>`. */
+async function readTest(file: string): Promise<[text: string, included: string]> {
   const text = await Deno.readTextFile(file);
+  const path = /^\\ir (\S+)\n/.exec(text)?.[1];
+  if (!path) return [text, ""];
+  // The line stays, empty: errors are told by their line.
+  return [text.replace(/^.*/, ""), await Deno.readTextFile(join(dirname(file), path))];
+}
+
+async function runFile(url: string, file: string): Promise<FileResult> {
+  const [text, included] = await readTest(file);
   const sql = postgres(url, {
     max: 1,
     onnotice: () => {},
@@ -43,6 +52,7 @@ async function runFile(url: string, file: string): Promise<FileResult> {
   let trouble: string | null = null;
   let deadlocked = false;
   try {
+    if (included) await sql.unsafe(included).simple();
     // Row by row, so that what ran before an error is still counted.
     await sql.unsafe(text).simple().forEach((row) => {
       for (const value of Object.values(row)) lines.push(...String(value ?? "").split("\n"));

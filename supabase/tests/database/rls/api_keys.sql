@@ -1,72 +1,24 @@
+\ir ../personas.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(33);
 
--- given two organizations, red and blue, with an API key each, and who belongs to them
-insert into marketplace.organizations (id, slug, name)
-values (md5('red')::uuid, 'red', 'Red'), (md5('blue')::uuid, 'blue', 'Blue');
-do $$
-begin
-  perform
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000002', 'member'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000003', 'viewer'),
-    marketplace.add_member('blue', '00000000-0000-4000-8000-000000000004', 'owner');
-end
-$$;
+select pg_temp.given_organizations();
 do $$
 begin
   perform marketplace.create_api_key('red key', 'red'), marketplace.create_api_key('blue key', 'blue');
 end
 $$;
 
-create temp view seen with (security_invoker = true) as
-select case organization_id when md5('red')::uuid then 'red' else 'blue' end as organization from marketplace.api_keys where organization_id in (md5('red')::uuid, md5('blue')::uuid);
-create temp table write (command text);
-insert into write values
-  ('insert into marketplace.api_keys default values'),
-  ('update marketplace.api_keys set name = name'),
-  ('delete from marketplace.api_keys');
-grant select on seen, write to public;
-
--- as an owner
-set local role authenticated;
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select results_eq(
-  'select distinct organization from seen',
-  array['red'], 'an owner sees what is red'
+select pg_temp.check_access(
+  'api_keys', 'name = name',
+  $$ insert into marketplace.api_keys (organization_id, name, prefix, key_hash)
+     values (md5('red')::uuid, 'more', 'mpk_00000000', sha256('x')) $$,
+  p_sees => '{"an owner": ["red"], "a stranger": ["blue"], "everybody": []}'
 );
-select throws_ok(command, '42501', null, 'an owner may not ' || command) from write;
 
--- as a member
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select results_eq('select distinct organization from seen', '{}'::text[], 'a member sees nothing');
-select throws_ok(command, '42501', null, 'a member may not ' || command) from write;
-
--- as a viewer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select results_eq('select distinct organization from seen', '{}'::text[], 'a viewer sees nothing');
-select throws_ok(command, '42501', null, 'a viewer may not ' || command) from write;
-
--- as a stranger
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select results_eq(
-  'select distinct organization from seen',
-  array['blue'], 'a stranger sees what is blue'
-);
-select throws_ok(command, '42501', null, 'a stranger may not ' || command) from write;
-
--- as a newcomer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
-select results_eq(
-  'select distinct organization from seen',
-  '{}'::text[], 'a newcomer sees nothing'
-);
-select throws_ok(command, '42501', null, 'a newcomer may not ' || command) from write;
-
--- as an owner again
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
+select pg_temp.become('an owner');
 select throws_ok(
   'select key_hash from marketplace.api_keys',
   '42501', null, 'an owner does not see the hash of a key'
@@ -83,40 +35,10 @@ select throws_ok(
   $$ select marketplace.create_api_key('another', 'blue') $$,
   'MK404', null, 'and of no other'
 );
--- as a member again
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
+select pg_temp.become('a member');
 select throws_ok(
   $$ select marketplace.create_api_key('another', 'red') $$,
   'MK403', null, 'a member makes none'
-);
-
--- as anon
-set local role anon;
-set local request.jwt.claims = '{"role": "anon"}';
-select throws_ok('table seen', '42501', null, 'anon may not even look');
-select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
-
--- as the service role
-set local role service_role;
-set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['blue', 'red', 'red'], 'the service role sees all'
-);
-select lives_ok(
-  $$ insert into marketplace.api_keys (organization_id, name, prefix, key_hash)
-       values (md5('red')::uuid, 'more', 'mpk_00000000', sha256('x')) $$,
-  'it inserts'
-);
-select isnt_empty(
-  $$ update marketplace.api_keys set name = name
-       where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$,
-  'it updates'
-);
-select isnt_empty(
-  $$ delete from marketplace.api_keys
-       where organization_id in (md5('red')::uuid, md5('blue')::uuid) returning 1 $$,
-  'it deletes'
 );
 
 select * from finish();

@@ -1,20 +1,18 @@
+\ir ../personas.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(8);
 
--- given an organization with two members, and an account of one of them that is followed
-insert into marketplace.organizations (id, slug, name) values (md5('red')::uuid, 'red', 'Red');
+-- given an account of a member that is followed
+select pg_temp.given_organizations();
 do $$
 begin
-  perform
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'member'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000002', 'member');
   perform marketplace.register_integration('red-drive', 'Drive', 'google_drive', 'storage', '{}', 'red');
 end
 $$;
 insert into marketplace.connections (id, organization_id, integration_id, user_id, name, status)
-select md5('own')::uuid, organization_id, id, '00000000-0000-4000-8000-000000000001', 'Ada''s drive', 'active'
+select md5('own')::uuid, organization_id, id, '00000000-0000-4000-8000-000000000002', 'Ada''s drive', 'active'
 from marketplace.integrations where slug = 'red-drive';
 do $$ begin perform marketplace.watch('red-drive', null, '', md5('own')::uuid); end $$;
 insert into marketplace.watch_channels (organization_id, integration_id, cursor_id, kind)
@@ -31,22 +29,20 @@ grant select on seen to public;
 create function pg_temp.seen() returns text language sql as $$ select string_agg(what, ' ' order by what collate "C") from seen $$;
 
 -- then
-set local role authenticated;
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
+select pg_temp.become('a member');
 select is(pg_temp.seen(), 'channel cursor v_sync_cursors v_watch_channels', 'its owner sees that it is followed');
 select throws_ok('select cursor from marketplace.sync_cursors', '42501', null, 'but not where the provider stands');
 select throws_ok('select lease_id from marketplace.watch_channels', '42501', null, 'nor who is at work');
 select throws_ok($$ select marketplace.watch('red-drive') $$, '42501', null, 'whom to follow is the operator''s to say');
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select is(pg_temp.seen(), null, 'another member of the organization does not');
+select pg_temp.become('an owner');
+select is(pg_temp.seen(), null, 'the organization''s owner does not');
 reset role;
 update marketplace.connections set is_shared = true where id = md5('own')::uuid;
-set local role authenticated;
+select pg_temp.become('an owner');
 select is(pg_temp.seen(), 'channel cursor v_sync_cursors v_watch_channels', 'unless the account is shared');
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select is(pg_temp.seen(), null, 'a stranger sees nothing');
-set local role service_role;
-set local request.jwt.claims = '{"role": "service_role"}';
+select pg_temp.become('a newcomer');
+select is(pg_temp.seen(), null, 'a newcomer sees nothing');
+select pg_temp.become('the service role');
 select is(pg_temp.seen(), 'channel cursor v_sync_cursors v_watch_channels', 'the service role sees all');
 
 select * from finish();

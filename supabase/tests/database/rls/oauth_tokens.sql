@@ -1,96 +1,22 @@
+\ir ../personas.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(28);
 
--- given two organizations, red and blue, with a grant each, and who belongs to them
-insert into marketplace.organizations (id, slug, name)
-values (md5('red')::uuid, 'red', 'Red'), (md5('blue')::uuid, 'blue', 'Blue');
+select pg_temp.given_integrations();
 do $$
 begin
-  perform
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000002', 'member'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000003', 'viewer'),
-    marketplace.add_member('blue', '00000000-0000-4000-8000-000000000004', 'owner');
+  perform marketplace.register_integration('red-mails', 'Red mails', 'acme', 'storage', '{}', 'red');
 end
 $$;
-insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$
-begin
-  perform
-    marketplace.register_integration('red-files', 'Red files', 'acme', 'storage', '{}', 'red'),
-    marketplace.register_integration('red-mails', 'Red mails', 'acme', 'storage', '{}', 'red'),
-    marketplace.register_integration('blue-files', 'Blue files', 'acme', 'storage', '{}', 'blue');
-end
-$$;
-insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
-  gen_random_uuid()
-from marketplace.integrations where slug in ('red-files', 'blue-files');
+insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id)
+select id, gen_random_uuid() from marketplace.integrations where slug in ('red-files', 'blue-files');
 
-create temp view seen with (security_invoker = true) as
-select (select split_part(i.slug, '-', 1) from marketplace.integrations as i where i.id = integration_id) as organization from marketplace.oauth_tokens where integration_id in (select id from marketplace.integrations where provider = 'acme');
-create temp table write (command text);
-insert into write values
-  ('insert into marketplace.oauth_tokens default values'),
-  ('update marketplace.oauth_tokens set status = status'),
-  ('delete from marketplace.oauth_tokens');
-grant select on seen, write to public;
-
--- as an owner
-set local role authenticated;
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select throws_ok('table seen', '42501', null, 'an owner may not even look');
-select throws_ok(command, '42501', null, 'an owner may not ' || command) from write;
-
--- as a member
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select throws_ok('table seen', '42501', null, 'a member may not even look');
-select throws_ok(command, '42501', null, 'a member may not ' || command) from write;
-
--- as a viewer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select throws_ok('table seen', '42501', null, 'a viewer may not even look');
-select throws_ok(command, '42501', null, 'a viewer may not ' || command) from write;
-
--- as a stranger
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select throws_ok('table seen', '42501', null, 'a stranger may not even look');
-select throws_ok(command, '42501', null, 'a stranger may not ' || command) from write;
-
--- as a newcomer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
-select throws_ok('table seen', '42501', null, 'a newcomer may not even look');
-select throws_ok(command, '42501', null, 'a newcomer may not ' || command) from write;
-
--- as anon
-set local role anon;
-set local request.jwt.claims = '{"role": "anon"}';
-select throws_ok('table seen', '42501', null, 'anon may not even look');
-select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
-
--- as the service role
-set local role service_role;
-set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['blue', 'red'], 'the service role sees all'
-);
-select lives_ok(
-  $$ insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id) select id,
-       gen_random_uuid()
-       from marketplace.integrations where slug = 'red-mails' $$,
-  'it inserts'
-);
-select isnt_empty(
-  $$ update marketplace.oauth_tokens set status = status
-       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
-  'it updates'
-);
-select isnt_empty(
-  $$ delete from marketplace.oauth_tokens
-       where integration_id in (select id from marketplace.integrations where provider = 'acme') returning 1 $$,
-  'it deletes'
+select pg_temp.check_access_by_integration(
+  'oauth_tokens', 'status = status',
+  $$ insert into marketplace.oauth_tokens (integration_id, refresh_token_vault_id)
+     select id, gen_random_uuid() from marketplace.integrations where slug = 'red-mails' $$
 );
 
 select * from finish();

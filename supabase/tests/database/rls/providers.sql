@@ -1,96 +1,16 @@
+\ir ../personas.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(28);
 
--- given two organizations, red and blue, with nothing of their own each, and who belongs to them
-insert into marketplace.organizations (id, slug, name)
-values (md5('red')::uuid, 'red', 'Red'), (md5('blue')::uuid, 'blue', 'Blue');
-do $$
-begin
-  perform
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000002', 'member'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000003', 'viewer'),
-    marketplace.add_member('blue', '00000000-0000-4000-8000-000000000004', 'owner');
-end
-$$;
+select pg_temp.given_organizations();
 insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
 
-create temp view seen with (security_invoker = true) as
-select slug as organization from marketplace.providers where slug = 'acme';
-create temp table write (command text);
-insert into write values
-  ('insert into marketplace.providers default values'),
-  ('update marketplace.providers set name = name'),
-  ('delete from marketplace.providers');
-grant select on seen, write to public;
-
--- as an owner
-set local role authenticated;
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'an owner sees the whole catalogue'
-);
-select throws_ok(command, '42501', null, 'an owner may not ' || command) from write;
-
--- as a member
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'a member sees the whole catalogue'
-);
-select throws_ok(command, '42501', null, 'a member may not ' || command) from write;
-
--- as a viewer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'a viewer sees the whole catalogue'
-);
-select throws_ok(command, '42501', null, 'a viewer may not ' || command) from write;
-
--- as a stranger
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'a stranger sees the whole catalogue'
-);
-select throws_ok(command, '42501', null, 'a stranger may not ' || command) from write;
-
--- as a newcomer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'a newcomer sees the whole catalogue'
-);
-select throws_ok(command, '42501', null, 'a newcomer may not ' || command) from write;
-
--- as anon
-set local role anon;
-set local request.jwt.claims = '{"role": "anon"}';
-select throws_ok('table seen', '42501', null, 'anon may not even look');
-select throws_ok(command, '42501', null, 'anon may not ' || command) from write;
-
--- as the service role
-set local role service_role;
-set local request.jwt.claims = '{"role": "service_role"}';
-select results_eq(
-  'select organization from seen order by 1',
-  array['acme'], 'the service role sees all'
-);
-select lives_ok(
+select pg_temp.check_access(
+  'providers', 'name = name',
   $$ insert into marketplace.providers (slug, name, category) values ('zeta', 'Zeta', 'storage') $$,
-  'it inserts'
-);
-select isnt_empty(
-  $$ update marketplace.providers set name = name where slug = 'acme' returning 1 $$,
-  'it updates'
-);
-select isnt_empty(
-  $$ delete from marketplace.providers where slug = 'acme' returning 1 $$,
-  'it deletes'
+  p_sees => '{"everybody": ["acme"]}', p_all => array['acme'], p_whose => 'slug', p_where => $$ slug = 'acme' $$
 );
 
 select * from finish();

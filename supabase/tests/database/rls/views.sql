@@ -1,36 +1,11 @@
+\ir ../personas.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(92);
 
--- given two organizations, red and blue, with something of each kind, and who belongs to them
-insert into marketplace.organizations (id, slug, name)
-values (md5('red')::uuid, 'red', 'Red'), (md5('blue')::uuid, 'blue', 'Blue');
-do $$
-begin
-  perform
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000001', 'owner'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000002', 'member'),
-    marketplace.add_member('red', '00000000-0000-4000-8000-000000000003', 'viewer'),
-    marketplace.add_member('blue', '00000000-0000-4000-8000-000000000004', 'owner');
-end
-$$;
-insert into marketplace.providers (slug, name, category) values ('acme', 'Acme', 'storage');
-do $$
-begin
-  perform
-    marketplace.register_integration('red-files', 'Red files', 'acme', 'storage', '{}', 'red'),
-    marketplace.register_integration('blue-files', 'Blue files', 'acme', 'storage', '{}', 'blue');
-end
-$$;
-insert into marketplace.workflows (organization_id, slug, name, kind, endpoint)
-select id, slug || '-run', name, 'http', 'https://acme.example' from marketplace.organizations where slug in ('red', 'blue');
-insert into marketplace.sync_rules (name, source_integration_id, workflow_id)
-select i.slug, i.id, w.id
-from marketplace.integrations as i join marketplace.workflows as w on w.organization_id = i.organization_id
-where i.provider = 'acme';
-insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id)
-select organization_id, id, workflow_id from marketplace.sync_rules where name in ('red-files', 'blue-files');
+-- given something of each kind, of red and of blue
+select pg_temp.given_jobs();
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, dedupe_key)
 select organization_id, id, provider, slug || '.changed', slug from marketplace.integrations where provider = 'acme';
 insert into marketplace.artifact_syncs (organization_id, job_id, rule_id, source_integration_id, correlation_id, source_ref, source_path, name)
@@ -64,70 +39,29 @@ create function pg_temp.look(p_view text) returns text language sql as $$
 $$;
 grant select on view, closed_view to public;
 
--- as an owner
-set local role authenticated;
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000001"}';
-select results_eq(
-  pg_temp.look(name),
-  array['red'], name || ' shows an owner what is red'
-) from view;
-select throws_ok(
-  pg_temp.look(name),
-  '42501', null, name || ' is not for an owner'
-) from closed_view;
+-- then a persona sees whose slugs, in each view that is for him
+create function pg_temp.check_views(p_persona text, p_sees text[]) returns setof text language plpgsql as $$
+begin
+  perform pg_temp.become(p_persona);
+  return query
+    select results_eq(pg_temp.look(name), p_sees, format('%s shows %s %s', name, p_persona, p_sees)) from view;
+  return query
+    select throws_ok(pg_temp.look(name), '42501', null, format('%s is not for %s', name, p_persona)) from closed_view;
+end
+$$;
+select pg_temp.check_views('an owner', array['red']);
+select pg_temp.check_views('a member', array['red']);
+select pg_temp.check_views('a viewer', array['red']);
+select pg_temp.check_views('a stranger', array['blue']);
+select pg_temp.check_views('a newcomer', '{}');
 
--- as a member
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000002"}';
-select results_eq(
-  pg_temp.look(name),
-  array['red'], name || ' shows a member what is red'
-) from view;
-select throws_ok(
-  pg_temp.look(name),
-  '42501', null, name || ' is not for a member'
-) from closed_view;
-
--- as a viewer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000003"}';
-select results_eq(
-  pg_temp.look(name),
-  array['red'], name || ' shows a viewer what is red'
-) from view;
-select throws_ok(
-  pg_temp.look(name),
-  '42501', null, name || ' is not for a viewer'
-) from closed_view;
-
--- as a stranger
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000004"}';
-select results_eq(
-  pg_temp.look(name),
-  array['blue'], name || ' shows a stranger what is blue'
-) from view;
-select throws_ok(
-  pg_temp.look(name),
-  '42501', null, name || ' is not for a stranger'
-) from closed_view;
-
--- as a newcomer
-set local request.jwt.claims = '{"role": "authenticated", "sub": "00000000-0000-4000-8000-000000000005"}';
-select results_eq(pg_temp.look(name), '{}'::text[], name || ' shows a newcomer nothing') from view;
-select throws_ok(
-  pg_temp.look(name),
-  '42501', null, name || ' is not for a newcomer'
-) from closed_view;
-
--- as anon
-set local role anon;
-set local request.jwt.claims = '{"role": "anon"}';
+select pg_temp.become('anon');
 select throws_ok(
   pg_temp.look(name),
   '42501', null, name || ' is not for anon'
 ) from (table view union all table closed_view) as v;
 
--- as the service role
-set local role service_role;
-set local request.jwt.claims = '{"role": "service_role"}';
+select pg_temp.become('the service role');
 select results_eq(
   pg_temp.look(name),
   array['blue', 'red'], name || ' shows the service role all'
