@@ -53,10 +53,14 @@ export async function makeReference(dbUrl: string): Promise<string> {
     const routines = await readRoutines(sql);
     const tables = relations.filter(({ kind }) => kind === "table");
     const views = relations.filter(({ kind }) => kind === "view");
+    const shared = sharedComments(tables);
     return [
       HEAD,
       "## Tables\n",
-      ...tables.map(describeTable),
+      "Columns of many tables:\n",
+      ...[...shared].map(([name, comment]) => `- \`${name}\`: ${prose(comment)}`),
+      "",
+      ...tables.map((table) => describeTable(table, shared)),
       "## Views\n",
       ...views.map(describeView),
       "## Functions for tenants\n",
@@ -113,13 +117,28 @@ async function readRoutines(sql: postgres.Sql): Promise<Routine[]> {
   `;
 }
 
-function describeTable({ name, comment, columns }: Relation): string {
-  const told = columns.filter((column) => remarkOf(column) !== "");
-  const rest = columns.filter((column) => remarkOf(column) === "")
-    .map((column) => `\`${column.name}\` ${typeOf(column)}`);
-  const rows = told.map((column) =>
+/** Where columns of one name are told of in one way, that is said once: name → comment. */
+function sharedComments(tables: readonly Relation[]): Map<string, string> {
+  const counts = new Map<string, number>();
+  const shared = new Map<string, string>();
+  for (const { name, comment } of tables.flatMap(({ columns }) => columns)) {
+    const key = JSON.stringify([name, comment]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+    if (comment !== null && counts.get(key) === 3) shared.set(name, comment);
+  }
+  return shared;
+}
+
+function describeTable(
+  { name, comment, columns }: Relation,
+  shared: ReadonlyMap<string, string>,
+): string {
+  const isTold = (column: Column) => shared.get(column.name) !== column.comment;
+  const rows = columns.filter(isTold).map((column) =>
     `| \`${column.name}\` | ${typeOf(column)} | ${cell(remarkOf(column))} |`
   );
+  const rest = columns.filter((column) => !isTold(column))
+    .map((column) => `\`${column.name}\` ${typeOf(column)}${linkTo(column)}`);
   return [`### ${name}\n`, `${prose(comment)}\n`]
     .concat(rows.length > 0 ? ["| column | type | |\n|---|---|---|", `${rows.join("\n")}\n`] : [])
     .concat(rest.length > 0 ? [`${rest.join(" · ")}\n`] : []).join("\n");
@@ -145,13 +164,17 @@ function typeOf({ type, is_nullable }: Column): string {
   return `${short}${is_nullable ? "?" : ""}`;
 }
 
+function linkTo({ target }: Pick<Column, "target">): string {
+  return target ? ` → [${target}](#${target})` : "";
+}
+
 /** The comment, where it points to, what it may be: whatever there is. */
 function remarkOf({ comment, target, checks }: Column): string {
   const values = checks.map((check) => /= ANY \(ARRAY\[(.+)\]\)/.exec(check)?.[1])
     .filter((list) => list !== undefined)
     .map((list) => [...list.matchAll(/'([^']*)'/g)].map(([, value]) => `\`${value}\``).join(", "));
   const parts = [
-    ...(target ? [`→ [${target}](#${target})`] : []),
+    ...(target ? [linkTo({ target }).trim()] : []),
     ...(values[0] ? [values[0]] : []),
     ...(comment ? [prose(comment)] : []),
   ];

@@ -76,6 +76,12 @@ comment on column marketplace.settings.dedupe_retention is
   'How long a delivery id is remembered; a provider that redelivers later than this is stored again.';
 comment on column marketplace.settings.reconcile_every is
   'How often a feed of changes is looked at without a push, so that a lost one is found; a cursor may say otherwise.';
+comment on column marketplace.settings.event_retention is 'How long verified deliveries are kept.';
+comment on column marketplace.settings.attempt_retention is 'How long attempts of jobs are kept.';
+comment on column marketplace.settings.execution_retention is 'How long logs of actions are kept.';
+comment on column marketplace.settings.job_retention is 'How long ended jobs are kept, with what they moved.';
+comment on column marketplace.settings.rejection_retention is 'How long refused deliveries stay counted.';
+comment on column marketplace.settings.partitions_ahead is 'Days whose partitions are made in advance.';
 alter table marketplace.settings enable row level security;
 insert into marketplace.settings default values;
 create trigger settings_touch before update on marketplace.settings

@@ -28,6 +28,8 @@ create table marketplace.organization_members (
 comment on table marketplace.organization_members is
   'Who belongs to an organization, and as what. Members see each other; the service role writes.';
 comment on column marketplace.organization_members.user_id is 'auth.users.id of the member.';
+comment on column marketplace.organization_members.role is
+  'owner and admin manage keys and what is shared, member runs actions with it, viewer only those that read.';
 create index organization_members_user_id_idx on marketplace.organization_members (user_id);
 
 create function marketplace._default_organization_id()

@@ -36,6 +36,13 @@ comment on column marketplace.providers.secret_env is
   'Environment variable that holds a webhook secret of the provider''s default integration.';
 comment on column marketplace.providers.default_workflow_slug is
   'Workflow of a rule whose source is this provider and that names none.';
+comment on column marketplace.providers.category is
+  'Groups the catalogue for people, such as storage or communication.';
+comment on column marketplace.providers.base_url is 'What an action''s path is appended to.';
+comment on column marketplace.providers.docs_url is 'The provider''s own documentation of its API.';
+comment on column marketplace.providers.auth_type is
+  'How accounts are proven, unless a connection says otherwise; auth_config has the details.';
+comment on column marketplace.providers.max_body_bytes is 'A delivery that is larger is refused unread.';
 
 create table marketplace.actions (
   id uuid primary key default marketplace.uuid_v7(),
@@ -79,6 +86,18 @@ comment on column marketplace.actions.handler is 'Named handler in code, for wha
 comment on column marketplace.actions.sensitive_paths is 'JSON pointers into parameters and result that are never logged.';
 comment on column marketplace.actions.request_schema is 'JSON Schema (2020-12) of the parameters.';
 comment on column marketplace.actions.is_idempotent is 'A write that may be repeated after an unclear answer.';
+comment on column marketplace.actions.provider_slug is 'Whose operation it is.';
+comment on column marketplace.actions.slug is
+  'What callers send as action, such as chat.postMessage; unique within the provider.';
+comment on column marketplace.actions.method is 'Of the request to the provider.';
+comment on column marketplace.actions.body_type is 'How the parameters that remain are sent.';
+comment on column marketplace.actions.response_type is 'What the answer is read as.';
+comment on column marketplace.actions.is_read_only is 'Changes nothing at the provider: may always be repeated.';
+comment on column marketplace.actions.idempotency_header is
+  'Header for a key by which the provider itself recognises a repetition.';
+comment on column marketplace.actions.quota_cost is 'What one request takes from the quota.';
+comment on column marketplace.actions.timeout_ms is 'For one request, its answer''s body included.';
+comment on column marketplace.actions.scopes is 'OAuth scopes that the provider wants for it; the provider checks.';
 
 create table marketplace.integrations (
   id uuid primary key default marketplace.uuid_v7(),
@@ -108,6 +127,12 @@ comment on column marketplace.integrations.is_watched is
   'Its push channels are opened by watch: a push makes a cursor due and is no event itself.';
 comment on column marketplace.integrations.config_version is
   'Moves on when this row, its provider''s webhook settings or its secrets change; a webhook verified against an older version is verified again.';
+comment on column marketplace.integrations.provider is 'Which service it is a set-up of.';
+comment on column marketplace.integrations.category is 'As of its provider, unless registered otherwise.';
+comment on column marketplace.integrations.status is
+  'Only an active one is asked and listened to.';
+comment on column marketplace.integrations.health_status is 'What the probes and calls of late have found.';
+comment on column marketplace.integrations.health_checked_at is 'When health_status was last found out.';
 create unique index integrations_default_key on marketplace.integrations (provider) where is_default;
 create index integrations_organization_id_idx on marketplace.integrations (organization_id);
 create index integrations_provider_idx on marketplace.integrations (provider);
@@ -124,6 +149,12 @@ create table marketplace.integration_secrets (
 );
 comment on table marketplace.integration_secrets is
   'References into Vault: which secret serves which purpose, and when. No policy: only functions and the service role touch it.';
+comment on column marketplace.integration_secrets.purpose is 'What it is for: webhook, api_token, refresh_token, …';
+comment on column marketplace.integration_secrets.vault_secret_id is 'vault.secrets.id.';
+comment on column marketplace.integration_secrets.valid_from is
+  'Of several that are valid, the newest signs; all of them verify.';
+comment on column marketplace.integration_secrets.valid_until is
+  'Ends a rotation: until then the secret before is accepted, too.';
 create index integration_secrets_integration_id_idx on marketplace.integration_secrets (integration_id, purpose);
 
 create table marketplace.oauth_tokens (
@@ -167,6 +198,23 @@ comment on column marketplace.oauth_tokens.refresh_lease_id is
 comment on column marketplace.oauth_tokens.failure_count is 'Refreshes that failed since the last one that went well.';
 comment on column marketplace.oauth_tokens.failed_days is
   'On how many days refreshes failed since the last one that went well: an outage of hours counts once.';
+comment on column marketplace.oauth_tokens.credential_type is
+  'What the grant consists of, and how access tokens are made of it.';
+comment on column marketplace.oauth_tokens.token_type is 'Goes before the access token in the Authorization header.';
+comment on column marketplace.oauth_tokens.access_token_vault_id is 'vault.secrets.id of what is sent to the provider.';
+comment on column marketplace.oauth_tokens.refresh_token_vault_id is
+  'vault.secrets.id of what access tokens are renewed with.';
+comment on column marketplace.oauth_tokens.credential_vault_id is
+  'vault.secrets.id of a JSON object: an API key, a password, a service account''s key.';
+comment on column marketplace.oauth_tokens.scopes is 'What was granted, which may be less than was asked for.';
+comment on column marketplace.oauth_tokens.issued_at is
+  'With expires_at the token''s lifetime, of which half may pass before it is renewed.';
+comment on column marketplace.oauth_tokens.expires_at is 'When the provider stops accepting the access token.';
+comment on column marketplace.oauth_tokens.status is
+  'reauthorization_required: the provider refuses to renew it; only its owner can help.';
+comment on column marketplace.oauth_tokens.refresh_lease_until is 'Then somebody else may try.';
+comment on column marketplace.oauth_tokens.failed_on is 'The latest day that failed_days counts.';
+comment on column marketplace.oauth_tokens.retry_at is 'No refresh is tried before.';
 create index oauth_tokens_integration_id_idx on marketplace.oauth_tokens (integration_id);
 create unique index oauth_tokens_own_key on marketplace.oauth_tokens (integration_id) where connection_id is null;
 create index oauth_tokens_expiring_idx on marketplace.oauth_tokens (expires_at)

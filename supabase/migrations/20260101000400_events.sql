@@ -41,6 +41,17 @@ comment on column marketplace.webhook_events.verify_ms is 'From the body''s last
 comment on column marketplace.webhook_events.absorbed_by is
   'sync_jobs.id of a waiting job that took this event in instead of a job of its own being made (rules that absorb).';
 comment on column marketplace.webhook_events.processed is 'Routed: the rules have been applied and the jobs made.';
+comment on column marketplace.webhook_events.organization_id is
+  'As its integration''s; who is not in it does not see the row.';
+comment on column marketplace.webhook_events.provider is 'Who sent it; stays when the integration is gone.';
+comment on column marketplace.webhook_events.event_type is 'As rules name it, such as workflow_run.completed.';
+comment on column marketplace.webhook_events.account is
+  'Whose account at the provider, where one integration serves many.';
+comment on column marketplace.webhook_events.dedupe_key is
+  'What makes the delivery unique: the provider''s delivery id, else a hash of what was sent.';
+comment on column marketplace.webhook_events.occurred_at is 'When it happened, by the provider''s clock.';
+comment on column marketplace.webhook_events.processed_at is 'When processed became true.';
+comment on column marketplace.webhook_events.job_count is 'Jobs that were made of it.';
 
 create table marketplace.webhook_events_default partition of marketplace.webhook_events default;
 comment on table marketplace.webhook_events_default is
@@ -63,6 +74,13 @@ create table marketplace.webhook_deliveries (
 );
 comment on table marketplace.webhook_deliveries is
   'Dedupe keys: which delivery ids have been seen, and how often again. Unique across partitions of the event log. No policy: only functions and the service role touch it.';
+comment on column marketplace.webhook_deliveries.dedupe_key is 'As of webhook_events.';
+comment on column marketplace.webhook_deliveries.event_id is
+  'webhook_events.id of what the first delivery was stored as.';
+comment on column marketplace.webhook_deliveries.received_at is 'Of the first one.';
+comment on column marketplace.webhook_deliveries.last_received_at is 'Of the latest repetition.';
+comment on column marketplace.webhook_deliveries.duplicate_count is
+  'Deliveries after the first; none of them was stored.';
 create index webhook_deliveries_received_at_idx on marketplace.webhook_deliveries (received_at);
 create index webhook_deliveries_event_id_idx on marketplace.webhook_deliveries (event_id);
 
@@ -75,6 +93,10 @@ create table marketplace.webhook_rejections (
 );
 comment on table marketplace.webhook_rejections is
   'Refused deliveries, counted by provider, reason and minute; nothing else of them is kept. No policy: only functions and the service role touch it.';
+comment on column marketplace.webhook_rejections.provider is 'From the URL, whoever sent it.';
+comment on column marketplace.webhook_rejections.reason is 'Code of the refusal, such as invalid_signature.';
+comment on column marketplace.webhook_rejections.minute is 'Start of the minute that is counted.';
+comment on column marketplace.webhook_rejections.rejection_count is 'How many; never which.';
 
 create function marketplace.webhook_config(p_provider text, p_integration text default null)
 returns jsonb

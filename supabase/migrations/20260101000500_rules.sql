@@ -57,6 +57,23 @@ comment on column marketplace.workflows.lease is
   'How long an attempt may be silent; every call with the job token renews it.';
 comment on column marketplace.workflows.retry_base is
   'The n-th retry waits a random time up to retry_base * 2^(n-1), at most retry_cap.';
+comment on column marketplace.workflows.kind is 'Whose way of being called is used.';
+comment on column marketplace.workflows.is_active is 'Switched off, it is sent nothing, and its jobs wait.';
+comment on column marketplace.workflows.disabled_reason is 'Who or what switched it off.';
+comment on column marketplace.workflows.signing_vault_id is
+  'vault.secrets.id of the key that dispatches to it are signed with.';
+comment on column marketplace.workflows.token_vault_id is 'vault.secrets.id of a bearer token for its endpoint.';
+comment on column marketplace.workflows.max_concurrency is 'Jobs that run at once.';
+comment on column marketplace.workflows.rate_per_second is 'How fast rate_tokens grow again; a start takes one.';
+comment on column marketplace.workflows.rate_refilled_at is 'When rate_tokens were last brought up to date.';
+comment on column marketplace.workflows.timeout_ms is 'Until the endpoint has to have answered a dispatch.';
+comment on column marketplace.workflows.max_attempts is 'Then a job is a dead letter; a rule may say otherwise.';
+comment on column marketplace.workflows.retry_cap is 'The longest wait between two attempts.';
+comment on column marketplace.workflows.breaker_state is
+  'closed: jobs are sent; open: they wait; half_open: one is sent as a probe.';
+comment on column marketplace.workflows.breaker_threshold is 'So many failures in a row open the circuit.';
+comment on column marketplace.workflows.breaker_cooldown is 'How long it stays open the first time.';
+comment on column marketplace.workflows.breaker_until is 'When the probe may be sent.';
 create index workflows_organization_id_idx on marketplace.workflows (organization_id);
 create trigger workflows_touch before update on marketplace.workflows
   for each row execute function marketplace._touch_updated_at();
@@ -359,6 +376,23 @@ comment on column marketplace.sync_rules.absorbs is
 comment on column marketplace.sync_rules.schedule is
   'Cron expression of five fields, in UTC, such as "0 3 * * mon-fri": makes jobs without an event.';
 comment on column marketplace.sync_rules.next_run_at is 'When the schedule makes the next job; kept by its trigger and make_scheduled_jobs.';
+comment on column marketplace.sync_rules.is_active is 'Switched off, no jobs are made.';
+comment on column marketplace.sync_rules.source_integration_id is 'Whose events it answers to.';
+comment on column marketplace.sync_rules.destination_integration_id is 'Where artifacts go.';
+comment on column marketplace.sync_rules.workflow_id is 'Who carries its jobs out.';
+comment on column marketplace.sync_rules.notify_integration_id is 'Who tells people of the end: Slack, …';
+comment on column marketplace.sync_rules.notify_channel is 'Where there.';
+comment on column marketplace.sync_rules.max_attempts is 'See workflows.';
+comment on column marketplace.sync_rules.retry_base is 'See workflows.';
+comment on column marketplace.sync_rules.retry_cap is 'See workflows.';
+comment on column marketplace.sync_rules.event_type_patterns is 'event_types as LIKE patterns.';
+comment on column marketplace.sync_rules.event_type_key is 'What the index finds the rules of an event type by.';
+comment on column marketplace.sync_rules.pattern_key is
+  'source_pattern''s beginning and end, as far as they are literal: leaves few rules to compare.';
+comment on column marketplace.sync_rules.pattern_shape is
+  'How long that beginning and that end are.';
+comment on column marketplace.sync_rules.pattern_regex is
+  'source_pattern as a regular expression that reads alike in SQL and JavaScript.';
 create index sync_rules_next_run_at_idx on marketplace.sync_rules (next_run_at) where is_active and next_run_at is not null;
 create index sync_rules_match_idx
   on marketplace.sync_rules (source_integration_id, pattern_shape, pattern_key collate "C", event_type_key collate "C") where is_active;

@@ -53,6 +53,20 @@ comment on column marketplace.sync_jobs.position is 'The order in which jobs of 
 comment on column marketplace.sync_jobs.is_parked is
   'One of very many that wait behind others of their key: claim_jobs does not look at it again until one of those ends.';
 comment on column marketplace.sync_jobs.absorbed_count is 'How many further events it took in while it waited.';
+comment on column marketplace.sync_jobs.event_id is
+  'webhook_events.id; no foreign key: events have a retention of their own.';
+comment on column marketplace.sync_jobs.event_created_at is 'Its created_at, to look in one partition only.';
+comment on column marketplace.sync_jobs.status is 'A dead one waits for replay_job.';
+comment on column marketplace.sync_jobs.priority is 'As its rule''s when it was made.';
+comment on column marketplace.sync_jobs.concurrency_key is 'As its rule''s template rendered it.';
+comment on column marketplace.sync_jobs.replay_of is 'The job that it does again.';
+comment on column marketplace.sync_jobs.replayed_at is 'When it was last done again.';
+comment on column marketplace.sync_jobs.attempt_count is 'Attempts that were begun.';
+comment on column marketplace.sync_jobs.max_attempts is 'As its rule or workflow had it when it was made.';
+comment on column marketplace.sync_jobs.lease_expires_at is 'Without a report by then, the attempt has failed.';
+comment on column marketplace.sync_jobs.claimed_at is 'When the attempt began.';
+comment on column marketplace.sync_jobs.dispatched_at is 'When its workflow last answered that it has started.';
+comment on column marketplace.sync_jobs.finished_at is 'When it was completed, given up or cancelled.';
 
 create function marketplace._claim_rank(p_run_at timestamptz, p_priority int)
 returns timestamptz
@@ -114,6 +128,14 @@ comment on table marketplace.sync_job_attempts is
 comment on column marketplace.sync_job_attempts.dispatch_outcome is
   'delivered = answered 2xx, that is started; failed = certainly not started; unknown = sent, no answer: possibly started.';
 comment on column marketplace.sync_job_attempts.job_id is 'sync_jobs.id; no foreign key: attempts have a retention of their own.';
+comment on column marketplace.sync_job_attempts.id is 'The lease''s id.';
+comment on column marketplace.sync_job_attempts.started_at is 'When the job was claimed; decides the partition.';
+comment on column marketplace.sync_job_attempts.attempt is 'The first is 1.';
+comment on column marketplace.sync_job_attempts.dispatch_status is 'HTTP status of the endpoint''s answer.';
+comment on column marketplace.sync_job_attempts.dispatch_ms is 'From sending to the endpoint''s answer.';
+comment on column marketplace.sync_job_attempts.result is 'How it ended; lease_lost: nobody reported in time.';
+comment on column marketplace.sync_job_attempts.ended_at is 'When that was known.';
+comment on column marketplace.sync_job_attempts.response is 'What the endpoint answered, cut short.';
 create table marketplace.sync_job_attempts_default partition of marketplace.sync_job_attempts default;
 comment on table marketplace.sync_job_attempts_default is
   'Catches attempts of days without a partition; maintenance moves them. No policy: read through the parent.';
@@ -181,6 +203,31 @@ comment on column marketplace.artifact_syncs.result is
   'What it became there: a commit and its blobs, a task''s link, counts of rows and the rows that could not be read.';
 comment on column marketplace.artifact_syncs.is_final is
   'Whether a failure would be the same at every attempt (a conflict, a document too large): its job is not tried again for it.';
+comment on column marketplace.artifact_syncs.job_id is 'For which job.';
+comment on column marketplace.artifact_syncs.source_integration_id is 'Where it comes from.';
+comment on column marketplace.artifact_syncs.destination_integration_id is 'Where it goes.';
+comment on column marketplace.artifact_syncs.source_ref is 'The source''s own id of it; unique within the job.';
+comment on column marketplace.artifact_syncs.source_path is 'What the rule''s pattern was compared with.';
+comment on column marketplace.artifact_syncs.name is 'As the source calls it.';
+comment on column marketplace.artifact_syncs.content_type is
+  'Of what is moved, which may be an export of the original.';
+comment on column marketplace.artifact_syncs.size_bytes is 'As the source tells it.';
+comment on column marketplace.artifact_syncs.sha256 is 'As the source tells it: hex.';
+comment on column marketplace.artifact_syncs.destination_path is 'destination_template, rendered.';
+comment on column marketplace.artifact_syncs.destination_ref is
+  'The destination''s own id: a Drive file''s, an object''s key.';
+comment on column marketplace.artifact_syncs.transferred_bytes is 'What the workflow says it moved.';
+comment on column marketplace.artifact_syncs.transferred_sha256 is 'Of the bytes as the workflow saw them: hex.';
+comment on column marketplace.artifact_syncs.transferred_md5 is
+  'The same in MD5, for destinations that know only that.';
+comment on column marketplace.artifact_syncs.destination_size_bytes is 'As the destination itself tells it.';
+comment on column marketplace.artifact_syncs.destination_checksum is
+  'As the destination itself tells it: <algorithm>:<hex>.';
+comment on column marketplace.artifact_syncs.status is
+  'Only forwards; a failed one is planned again by the next attempt.';
+comment on column marketplace.artifact_syncs.started_at is 'When its transfer began.';
+comment on column marketplace.artifact_syncs.completed_at is
+  'When the destination''s size and checksum had been compared.';
 create index artifact_syncs_organization_id_idx on marketplace.artifact_syncs (organization_id, created_at desc);
 create index artifact_syncs_created_at_idx on marketplace.artifact_syncs (created_at desc);
 create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id, source_ref, created_at desc);
@@ -202,6 +249,9 @@ create table marketplace.destination_folders (
 );
 comment on table marketplace.destination_folders is
   'Ids agreed upon for folders at destinations that address folders by id (Drive), so that two transfers never make one twice. No policy: only functions and the service role touch it.';
+comment on column marketplace.destination_folders.path is 'Below the destination''s root folder.';
+comment on column marketplace.destination_folders.folder_id is
+  'The destination''s own id: whoever proposed first, and everybody since.';
 
 create table marketplace.api_quotas (
   id uuid primary key default marketplace.uuid_v7(),
@@ -229,6 +279,12 @@ comment on column marketplace.api_quotas.observed_count is
 comment on column marketplace.api_quotas.is_observed is 'The provider told its limit: what the catalogue assumes does not replace it.';
 comment on column marketplace.api_quotas.action_slugs is
   'Actions that the provider has counted here: where it has several limits, that is how it is known which one an action will spend.';
+comment on column marketplace.api_quotas.connection_id is 'Whose account is counted.';
+comment on column marketplace.api_quotas.name is 'Which of the provider''s limits, such as core or search.';
+comment on column marketplace.api_quotas.limit_count is 'What the window allows.';
+comment on column marketplace.api_quotas.used_count is 'What the window has seen.';
+comment on column marketplace.api_quotas.window_started_at is 'Since when used_count counts.';
+comment on column marketplace.api_quotas.resets_at is 'When the next window begins.';
 create index api_quotas_organization_id_idx on marketplace.api_quotas (organization_id);
 create index api_quotas_connection_id_idx on marketplace.api_quotas (connection_id);
 
@@ -269,6 +325,20 @@ comment on column marketplace.execution_logs.request is 'Method, URL and paramet
 comment on column marketplace.execution_logs.response is 'The result, or what the provider refused with; sensitive places taken out, capped.';
 comment on column marketplace.execution_logs.reserved is
   'What is reserved of which quota windows until it ends, so that an execution which never reports leaves nothing reserved.';
+comment on column marketplace.execution_logs.organization_id is
+  'On whose behalf; who is not in it does not see the row.';
+comment on column marketplace.execution_logs.integration_id is
+  'Under which integration; no foreign key: logs outlive it.';
+comment on column marketplace.execution_logs.connection_id is 'With which account; no foreign key: logs outlive it.';
+comment on column marketplace.execution_logs.caller is 'Who asked, by kind of credential.';
+comment on column marketplace.execution_logs.user_id is 'auth.users.id of the caller.';
+comment on column marketplace.execution_logs.api_key_id is 'api_keys.id of the caller.';
+comment on column marketplace.execution_logs.job_id is 'sync_jobs.id of the job that called.';
+comment on column marketplace.execution_logs.action is 'Slug of the action.';
+comment on column marketplace.execution_logs.idempotency_key is 'As the caller sent it.';
+comment on column marketplace.execution_logs.outcome is 'One that never reports is ended by the sweep, as execution_lost.';
+comment on column marketplace.execution_logs.status_code is 'The provider''s.';
+comment on column marketplace.execution_logs.duration_ms is 'From the request''s arrival to its answer.';
 create table marketplace.execution_logs_default partition of marketplace.execution_logs default;
 comment on table marketplace.execution_logs_default is
   'Catches executions of days without a partition; maintenance moves them. No policy: read through the parent.';

@@ -8,6 +8,11 @@ create table marketplace.dispatcher_state (
 );
 comment on table marketplace.dispatcher_state is
   'One row: when the dispatcher was last rung, and until when it says that it looks by itself. No policy: only functions and the service role touch it.';
+comment on column marketplace.dispatcher_state.rung_at is 'The last ring; another one follows only after a moment.';
+comment on column marketplace.dispatcher_state.polling_until is
+  'So long a dispatcher looks by itself and need not be rung for.';
+comment on column marketplace.dispatcher_state.ring_request_id is
+  'The ring''s id in pg_net, where its answer is found.';
 insert into marketplace.dispatcher_state default values;
 alter table marketplace.dispatcher_state enable row level security;
 grant select, insert, update, delete on marketplace.dispatcher_state to service_role;

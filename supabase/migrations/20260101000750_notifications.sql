@@ -22,6 +22,10 @@ comment on table marketplace.notification_endpoints is
   'Who is told of our own events. Written by add_notification_endpoint; members of its organization read it.';
 comment on column marketplace.notification_endpoints.event_types is
   'sync.completed, sync.failed, job.dead, integration.unhealthy, integration.recovered, quota.exceeded, workflow.circuit_opened, workflow.circuit_closed, workflow.disabled, …; a trailing * matches the rest.';
+comment on column marketplace.notification_endpoints.url is 'Where events are sent, signed with Standard Webhooks.';
+comment on column marketplace.notification_endpoints.workflow_id is
+  'The workflow behind it: events are jobs like any other.';
+comment on column marketplace.notification_endpoints.rule_id is 'The rule behind it.';
 
 create function marketplace.add_notification_endpoint(
   p_url text,

@@ -24,6 +24,10 @@ comment on column marketplace.api_keys.scopes is
 comment on column marketplace.api_keys.allowed_actions is
   'Globs over "<integration>.<action>", such as gmail.messages.*; empty: every action of the organization.';
 comment on column marketplace.api_keys.last_used_at is 'Written once a minute at most.';
+comment on column marketplace.api_keys.name is 'What it is for, in its maker''s words.';
+comment on column marketplace.api_keys.created_by is 'auth.users.id of who made it.';
+comment on column marketplace.api_keys.expires_at is 'Refused from then on.';
+comment on column marketplace.api_keys.revoked_at is 'Refused since then.';
 create index api_keys_organization_id_idx on marketplace.api_keys (organization_id);
 
 -- Who asks ------------------------------------------------------------------------------------

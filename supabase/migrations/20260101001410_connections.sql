@@ -29,6 +29,11 @@ comment on column marketplace.connections.metadata is
   'Settings that fill {connection.<name>} in the catalogue''s templates: subdomain, database, account id. Never a secret.';
 comment on column marketplace.connections.expires_at is 'When its access token ends.';
 comment on column marketplace.connections.is_renewable is 'Whether access is renewed without its owner.';
+comment on column marketplace.connections.name is 'Tells it from the user''s other accounts.';
+comment on column marketplace.connections.account is 'As the provider calls it: an address, a login.';
+comment on column marketplace.connections.is_shared is 'Every member may use it, not its owner alone.';
+comment on column marketplace.connections.status is
+  'pending: never connected; reauthorization_required: its owner has to connect it again.';
 create index connections_organization_id_idx on marketplace.connections (organization_id, created_at desc);
 create index connections_integration_id_idx on marketplace.connections (integration_id);
 create index connections_user_id_idx on marketplace.connections (user_id) where user_id is not null;
@@ -54,6 +59,15 @@ create table marketplace.connect_links (
 );
 comment on table marketplace.connect_links is
   'Links by which somebody authorises a connection in a browser, once. The link''s token is stored hashed. No policy: only functions and the service role touch it.';
+comment on column marketplace.connect_links.connection_id is 'What becomes connected.';
+comment on column marketplace.connect_links.token_hash is 'SHA-256 of the link''s last part.';
+comment on column marketplace.connect_links.created_by is 'auth.users.id of who asked for the link.';
+comment on column marketplace.connect_links.auth_type is
+  'Which of the provider''s ways to prove an account is offered.';
+comment on column marketplace.connect_links.scopes is 'Asked of the provider; empty: those of its auth_config.';
+comment on column marketplace.connect_links.redirect_to is 'Where the browser goes afterwards.';
+comment on column marketplace.connect_links.expires_at is 'The link opens nothing from then on.';
+comment on column marketplace.connect_links.used_at is 'A link is good once.';
 create index connect_links_connection_id_idx on marketplace.connect_links (connection_id);
 create index connect_links_expires_at_idx on marketplace.connect_links (expires_at);
 
@@ -69,6 +83,14 @@ create table marketplace.oauth_states (
 );
 comment on table marketplace.oauth_states is
   'Authorizations under way: the state that a provider''s redirect must bring back, once, in the browser or by the user that began it. Hashes only; the PKCE verifier is derived from the state and a key in Vault. No policy: only functions and the service role touch it.';
+comment on column marketplace.oauth_states.state_hash is 'SHA-256 of the state parameter.';
+comment on column marketplace.oauth_states.connection_id is 'What becomes connected.';
+comment on column marketplace.oauth_states.user_id is 'auth.users.id of who began.';
+comment on column marketplace.oauth_states.browser_hash is
+  'SHA-256 of a cookie: the browser that began has to be the one that returns.';
+comment on column marketplace.oauth_states.scopes is 'Asked of the provider.';
+comment on column marketplace.oauth_states.redirect_to is 'Where the browser goes afterwards.';
+comment on column marketplace.oauth_states.expires_at is 'Whoever returns later begins anew.';
 create index oauth_states_connection_id_idx on marketplace.oauth_states (connection_id);
 create index oauth_states_expires_at_idx on marketplace.oauth_states (expires_at);
 

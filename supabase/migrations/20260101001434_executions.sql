@@ -27,6 +27,13 @@ comment on column marketplace.execution_results.request_hash is
 comment on column marketplace.execution_results.is_repeatable is
   'Whether the action may run again when its first run never reported.';
 comment on column marketplace.execution_results.lease_until is 'Until then it is taken to be running.';
+comment on column marketplace.execution_results.execution_id is 'execution_logs.id.';
+comment on column marketplace.execution_results.created_at is 'As of the log''s row, to look in one partition only.';
+comment on column marketplace.execution_results.organization_id is 'On whose behalf.';
+comment on column marketplace.execution_results.idempotency_key is 'As the caller sent it; unique for him.';
+comment on column marketplace.execution_results.http_status is 'Of the answer to the caller.';
+comment on column marketplace.execution_results.finished_at is 'When the answer was there.';
+comment on column marketplace.execution_results.expires_at is 'Then the key may be used for something else.';
 create index execution_results_expires_at_idx on marketplace.execution_results (expires_at);
 
 -- Idempotency ---------------------------------------------------------------------------------

@@ -74,6 +74,19 @@ comment on column marketplace.sync_cursors.push_count is 'Pushes that made it du
 comment on column marketplace.sync_cursors.caught_up_at is 'All that had changed by then is stored: when the last pull that reached the end began.';
 comment on column marketplace.sync_cursors.restart_count is 'How often the provider no longer knew the cursor, and all was listed.';
 comment on column marketplace.sync_cursors.channel_retry_at is 'No push channel is asked for before; moved on when the provider refuses one.';
+comment on column marketplace.sync_cursors.feed is 'Which list of changes, such as google_drive.changes.';
+comment on column marketplace.sync_cursors.is_active is 'Switched off, it is neither pulled nor watched.';
+comment on column marketplace.sync_cursors.status is 'failing: the last pulls went wrong, error_code says why.';
+comment on column marketplace.sync_cursors.reconcile_every is 'How often it is looked at without a push.';
+comment on column marketplace.sync_cursors.pushed_at is 'The last push.';
+comment on column marketplace.sync_cursors.lease_id is 'Who pulls just now; what another one stores is refused.';
+comment on column marketplace.sync_cursors.lease_until is 'Then somebody else may pull.';
+comment on column marketplace.sync_cursors.pull_started_at is 'When the last pull began.';
+comment on column marketplace.sync_cursors.last_pulled_at is 'When the last pull that reached the end did.';
+comment on column marketplace.sync_cursors.last_event_at is 'When a pull last found something.';
+comment on column marketplace.sync_cursors.event_count is 'Events that its pulls have stored.';
+comment on column marketplace.sync_cursors.channel_failure_count is 'Refusals in a row to open a push channel.';
+comment on column marketplace.sync_cursors.channel_error is 'What the provider said to the last one.';
 create index sync_cursors_due_idx on marketplace.sync_cursors (due_at) where is_active;
 create index sync_cursors_organization_id_idx on marketplace.sync_cursors (organization_id);
 create index sync_cursors_connection_id_idx on marketplace.sync_cursors (connection_id);
@@ -93,6 +106,11 @@ create table marketplace.feed_items (
 comment on table marketplace.feed_items is
   'What a feed has told of each thing last, so that a removal has a path and a full listing tells nothing twice. Written by store_changes. No policy: only functions and the service role touch it.';
 comment on column marketplace.feed_items.event_type is 'What the thing was, by its last event: google_docs must know which removed files were documents.';
+comment on column marketplace.feed_items.cursor_id is 'In which feed.';
+comment on column marketplace.feed_items.item_id is 'The provider''s own id of the thing.';
+comment on column marketplace.feed_items.path is 'Where it was when last seen, for rules.';
+comment on column marketplace.feed_items.version is 'As the provider counts; the same again is no change.';
+comment on column marketplace.feed_items.seen_at is 'When a pull last met it; what a listing does not meet is gone.';
 
 -- Watching ------------------------------------------------------------------------------------
 

@@ -37,6 +37,20 @@ comment on table marketplace.watch_channels is
 comment on column marketplace.watch_channels.proof_id is
   'integration_secrets.id of the webhook secret that it sends along; when another becomes the newest, the channel is renewed.';
 comment on column marketplace.watch_channels.push_count is 'Pushes that made its cursor due; see sync_cursors.push_count.';
+comment on column marketplace.watch_channels.cursor_id is 'What its pushes make due.';
+comment on column marketplace.watch_channels.kind is 'Whose way of opening and proving is used.';
+comment on column marketplace.watch_channels.channel_id is 'Our name for it, which comes with each push.';
+comment on column marketplace.watch_channels.resource_id is 'The provider''s name for it, needed to stop it.';
+comment on column marketplace.watch_channels.address is 'Where pushes arrive: our URL.';
+comment on column marketplace.watch_channels.status is
+  'replaced: a newer one is open; stopping: the provider is still to be told.';
+comment on column marketplace.watch_channels.expires_at is 'When the provider stops by itself.';
+comment on column marketplace.watch_channels.renew_after is 'From then on another one is opened in its place.';
+comment on column marketplace.watch_channels.retry_at is 'The provider is not asked before.';
+comment on column marketplace.watch_channels.last_push_at is 'When it last made itself heard.';
+comment on column marketplace.watch_channels.last_message_number is
+  'The provider''s count of its pushes, which may leave numbers out.';
+comment on column marketplace.watch_channels.stopped_at is 'When it was over, on both sides.';
 create unique index watch_channels_pending_key on marketplace.watch_channels (cursor_id) where status = 'pending';
 create unique index watch_channels_active_key on marketplace.watch_channels (cursor_id) where status = 'active';
 create index watch_channels_cursor_id_idx on marketplace.watch_channels (cursor_id);

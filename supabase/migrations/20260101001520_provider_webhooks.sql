@@ -32,6 +32,15 @@ comment on table marketplace.provider_webhooks is
 comment on column marketplace.provider_webhooks.target is 'owner/repo, or an organization''s name.';
 comment on column marketplace.provider_webhooks.sent_proof_id is
   'integration_secrets.id of the webhook secret that the provider was given; when another becomes the newest, it is told.';
+comment on column marketplace.provider_webhooks.kind is 'What target names.';
+comment on column marketplace.provider_webhooks.event_types is 'What it is to be sent.';
+comment on column marketplace.provider_webhooks.is_wanted is 'Switched off, the webhook is removed at the provider.';
+comment on column marketplace.provider_webhooks.status is 'failing: the provider refuses, error_message says why.';
+comment on column marketplace.provider_webhooks.hook_id is 'The provider''s own id of it.';
+comment on column marketplace.provider_webhooks.sent_event_types is 'What the provider was last told to send.';
+comment on column marketplace.provider_webhooks.sent_address is 'Where the provider was last told to send it.';
+comment on column marketplace.provider_webhooks.due_at is 'When it is compared with what the provider has.';
+comment on column marketplace.provider_webhooks.checked_at is 'When it was last compared.';
 create index provider_webhooks_organization_id_idx on marketplace.provider_webhooks (organization_id);
 create index provider_webhooks_connection_id_idx on marketplace.provider_webhooks (connection_id);
 create trigger provider_webhooks_touch before update on marketplace.provider_webhooks

@@ -39,7 +39,8 @@ where k.connamespace = 'marketplace'::regnamespace and k.contype = 'f'
   );
 
 create temp view our_column as
-select t.relname, a.attname, a.atttypid, a.attidentity, format_type(a.atttypid, a.atttypmod) as type
+select t.relname, a.attname, a.atttypid, a.attidentity, format_type(a.atttypid, a.atttypmod) as type,
+  col_description(t.oid, a.attnum) as comment
 from our_table as t
 join pg_catalog.pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 where not t.relispartition;
@@ -50,13 +51,11 @@ from our_column as c
 where c.type in ('timestamp without time zone', 'time without time zone', 'json', 'money', 'oid')
   or c.type ~ '^char' or c.type like 'timestamp(%';
 
-create temp view document_without_comment as
+-- a comment that says no more than the name says nothing
+create temp view column_without_comment as
 select c.relname, c.attname
 from our_column as c
-join our_table as t using (relname)
-where c.type = 'jsonb' and coalesce(
-  col_description(t.oid, (select a.attnum from pg_catalog.pg_attribute as a where a.attrelid = t.oid and a.attname = c.attname)), ''
-) = '';
+where coalesce(btrim(lower(c.comment), ' .'), '') in ('', replace(c.attname, '_', ' '), c.attname);
 
 create temp view enum as
 select t.typname from pg_catalog.pg_type as t
@@ -90,7 +89,7 @@ select is_empty('table without_comment', 'every table says what it is and who wr
 select is_empty('table without_primary_key', 'every table has a primary key');
 select is_empty('table foreign_key_without_index', 'every foreign key is indexed');
 select is_empty('table column_of_doubtful_type', 'times carry their zone, documents are jsonb');
-select is_empty('table document_without_comment', 'every jsonb column says what is in it');
+select is_empty('table column_without_comment', 'every column says what it is, beyond its name');
 select is_empty('table enum', 'lifecycles are checks, not enums');
 select is_empty('table secret_in_the_open', 'a secret is a reference into Vault or a hash');
 select is_empty(
@@ -121,9 +120,12 @@ select set_eq(
   'select attname from column_of_doubtful_type',
   array['at'], 'a time without its zone is found'
 );
+comment on column marketplace.planted.number is 'Counts.';
+comment on column marketplace.planted.access_token is 'Access token.';
 select set_eq(
-  'select attname from document_without_comment',
-  array['document'], 'a document that nothing is said of is found'
+  'select attname from column_without_comment',
+  array['at', 'access_token', 'document', 'integration_id'],
+  'a column that nothing is said of is found, and one whose comment is its name'
 );
 select set_eq('table enum', array['planted_enum'], 'an enum is found');
 select set_eq(
