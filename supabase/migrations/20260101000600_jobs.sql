@@ -12,6 +12,7 @@ create table marketplace.sync_jobs (
   status text not null default 'pending' check (status in ('pending', 'running', 'completed', 'dead', 'cancelled')),
   priority int not null default 0,
   run_at timestamptz not null default now(),
+  not_before timestamptz, -- null: nobody asked to wait
   position bigint not null generated always as identity,
   concurrency_key text, -- null: runs in any order
   is_parked boolean not null default false,
@@ -44,6 +45,8 @@ comment on table marketplace.sync_jobs is
   'The queue: pending -> running (leased) -> completed, or back to pending, or dead. Written by route_events, claim_jobs and the job functions; members of its organization read it.';
 comment on column marketplace.sync_jobs.lease_id is
   'The attempt that holds the job. A report that names another one changes nothing.';
+comment on column marketplace.sync_jobs.not_before is
+  'When the rate limit starts anew that an attempt has met: a retry waits for it, whatever its backoff. Written by note_wait.';
 comment on column marketplace.sync_jobs.token_hash is
   'SHA-256 of the token of the latest attempt; the token itself was given to the workflow only.';
 comment on column marketplace.sync_jobs.scheduled_at is 'The time of its rule''s schedule that it was made for; it has no event.';

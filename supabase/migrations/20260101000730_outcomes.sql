@@ -127,14 +127,14 @@ begin
       r.outcome, r.response,
       coalesce(r.retryable, true) and j.attempt_count < j.max_attempts as is_retried,
       case when rule.paused_at is not null then 'infinity' else
-        -- exponential backoff with full jitter, never before the destination's Retry-After
-        now() + greatest(
+        -- exponential backoff with full jitter, never before the destination's Retry-After or the end of a rate limit
+        greatest(j.not_before, now() + greatest(
           random() * least(
             coalesce(rule.retry_cap, w.retry_cap),
             coalesce(rule.retry_base, w.retry_base) * power(2, least(j.attempt_count, 20) - 1)
           ),
           make_interval(secs => least(coalesce(r.retry_after_ms, 0), 2592000000) / 1000.0)
-        )
+        ))
       end as next_run_at
     from jsonb_to_recordset(p_rows) as r (
       job_id uuid, lease_id uuid, result text, error_code text, error_message text, retryable boolean,

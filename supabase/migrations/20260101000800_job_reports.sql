@@ -377,6 +377,27 @@ $$;
 comment on function marketplace.fail_job(uuid, uuid, text, text, boolean) is
   'The workflow says that this attempt failed: the job is retried, or dead when it must not be or was tried often enough. Returns {status}.';
 
+create function marketplace.note_wait(p_job_id uuid, p_wait_ms numeric default null)
+returns timestamptz
+language sql
+volatile
+set search_path = ''
+as $$
+  update marketplace.sync_jobs as j
+  set not_before = greatest(j.not_before, now() + least(
+    coalesce(
+      make_interval(secs => p_wait_ms::float8 / 1000),
+      -- nobody says for how long: half a minute and more, twice as long with each attempt, at most 15 minutes
+      least(interval '30 seconds' * power(2, least(j.attempt_count, 20) - 1), interval '15 minutes') * (1 + random() * 0.2)
+    ),
+    interval '1 day'
+  ))
+  where j.id = p_job_id and j.status = 'running'
+  returning j.not_before
+$$;
+comment on function marketplace.note_wait(uuid, numeric) is
+  'Notes that a running job has met a rate limit: no retry before it starts anew, in so many milliseconds, or, where the provider does not say, for a time that doubles with each attempt. Returns until when; null when the job does not run.';
+
 create function marketplace.destination_folder(p_integration_id uuid, p_path text, p_proposed_id text)
 returns text
 language sql
@@ -484,6 +505,7 @@ grant execute on function
   marketplace.update_artifact(uuid, uuid, uuid, jsonb),
   marketplace.complete_job(uuid, uuid, jsonb),
   marketplace.fail_job(uuid, uuid, text, text, boolean),
+  marketplace.note_wait(uuid, numeric),
   marketplace.destination_folder(uuid, text, text),
   marketplace.forget_destination_folder(uuid, text),
   marketplace._note_quota(uuid, uuid, uuid, text, bigint, bigint, timestamptz, text),

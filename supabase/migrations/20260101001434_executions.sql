@@ -232,6 +232,9 @@ begin
   end if;
   perform marketplace._log_execution(v_execution, v_refusal, v_quota -> 'windows');
   if v_refusal is not null then
+    if v_refusal ->> 'code' = 'rate_limited' and v_caller ->> 'job_id' is not null then
+      perform marketplace.note_wait((v_caller ->> 'job_id')::uuid, (v_refusal ->> 'retry_after_ms')::numeric);
+    end if;
     return v_execution || jsonb_build_object('refusal', v_refusal);
   end if;
   return v_execution || jsonb_build_object(
@@ -293,6 +296,9 @@ begin
   else
     -- nothing happened that a repetition would do twice
     delete from marketplace.execution_results as r where r.execution_id = v_id;
+  end if;
+  if p_result @> '{"error_code": "rate_limited"}' and p_result ->> 'job_id' is not null then
+    perform marketplace.note_wait((p_result ->> 'job_id')::uuid, (p_result ->> 'wait_ms')::numeric);
   end if;
   -- last of all: callers of one account wait for each other from here to the commit
   perform marketplace._settle_quota(v_reserved, (p_result ->> 'spent')::bigint, p_result @> '{"observed": [{}]}');

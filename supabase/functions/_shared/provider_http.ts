@@ -9,7 +9,7 @@ import type { lookup } from "node:dns";
 import { AppError } from "./errors.ts";
 import { describeFetchFailure } from "./fetch_failure.ts";
 import { guardedFetch } from "./net/fetch.ts";
-import { parseRetryAfter } from "./retry_after.ts";
+import { readRetryWait, silentWait } from "./retry_after.ts";
 
 /** Who is called, for error codes such as `source_unauthorized`. */
 export type ProviderRole = "source" | "destination" | "provider";
@@ -76,7 +76,7 @@ export async function callProvider(call: ProviderCall): Promise<ProviderAnswer> 
   const isSafe = method === "GET" || method === "HEAD" || call.isIdempotent === true;
   for (let attempt = 1;; attempt++) {
     try {
-      return await attemptCall(call, method);
+      return await attemptCall(call, method, attempt);
     } catch (error) {
       if (!(error instanceof AppError) || !error.retryable) throw error;
       if (!isSafe || attempt >= ATTEMPTS) throw error;
@@ -114,6 +114,8 @@ export function failure(
     status?: number;
     retryable?: boolean;
     retryAfterMs?: number | undefined;
+    /** The same, if the provider has said so itself. */
+    toldWaitMs?: number | undefined;
     cause?: unknown;
   } = {},
 ): AppError {
@@ -126,11 +128,16 @@ export function failure(
       integration: call.integration,
       ...(rest.status === undefined ? {} : { provider_status: rest.status }),
       retryable,
+      ...(rest.toldWaitMs === undefined ? {} : { wait_ms: rest.toldWaitMs }),
     },
   });
 }
 
-async function attemptCall(call: ProviderCall, method: string): Promise<ProviderAnswer> {
+async function attemptCall(
+  call: ProviderCall,
+  method: string,
+  attempt: number,
+): Promise<ProviderAnswer> {
   const signal = AbortSignal.timeout(call.timeoutMs ?? TIMEOUT_MS);
   let url = new URL(call.url);
   for (let hop = 0;; hop++) {
@@ -165,7 +172,7 @@ async function attemptCall(call: ProviderCall, method: string): Promise<Provider
     const next = answer.status >= 300 && answer.status < 400
       ? redirectWithin(url, answer, method)
       : undefined;
-    if (!next || hop >= MAX_REDIRECTS) throw statusFailure(call, answer, limit);
+    if (!next || hop >= MAX_REDIRECTS) throw statusFailure(call, answer, limit, attempt);
     url = next;
   }
 }
@@ -201,23 +208,22 @@ function statusFailure(
   call: ProviderCall,
   answer: ProviderAnswer,
   limit: RateLimit | undefined,
+  attempt: number,
 ): AppError {
   const { status, headers } = answer;
-  let retryAfterMs = parseRetryAfter(headers.get("retry-after"));
+  const retryAfterMs = readRetryWait({ status, headers, body: answer.text });
   // GitHub and others say 403 when a limit is used up, and when it starts anew.
   const isExhausted = limit?.remaining === 0 && (status === 403 || status === 429);
-  if (isExhausted) {
-    retryAfterMs = Math.max(retryAfterMs ?? 0, limit.resets_at.getTime() - Date.now(), 1_000);
-  }
   const said = providerMessage(answer.text);
   const because = said ? `: ${said}` : "";
   if (
     status === 429 || isExhausted || (status === 403 && retryAfterMs !== undefined) ||
-    (status === 403 && /rate ?limit/i.test(answer.text))
+    (status === 403 && /rate ?limit|daily ?limit ?exceeded/i.test(answer.text))
   ) {
     return failure(call, "rate_limited", 503, `answered ${status}: its rate limit is used up`, {
       status,
-      retryAfterMs: retryAfterMs ?? 60_000,
+      retryAfterMs: Math.max(retryAfterMs ?? silentWait(answer.text, attempt), 1_000),
+      toldWaitMs: retryAfterMs,
     });
   }
   if (status === 401) {

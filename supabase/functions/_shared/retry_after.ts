@@ -65,10 +65,13 @@ const BODY_NAMES: Record<string, "seconds" | "milliseconds"> = {
 /** How deep a body is searched: `error.details[0].retryDelay` is at four. */
 const BODY_DEPTH = 5;
 
+/** Headers of limits with names of their own: `x-ratelimit-complexity-reset` beside `…-remaining`. */
+const NAMED_RESET = /^((?:x-)?rate-?limit-.+)-reset$/;
+
 /** An answer that may say when to come back. */
 export interface RetryableAnswer {
   status: number;
-  headers: Pick<Headers, "get">;
+  headers: Pick<Headers, "get"> & Partial<Iterable<[string, string]>>;
   /** Its body, of which JSON is searched. */
   body?: string | null;
 }
@@ -91,9 +94,58 @@ export function readRetryWait(
     ...WAIT_HEADERS.map((name) => parseRetryAfter(headers.get(name), now)),
     ...WAIT_MS_HEADERS.map((name) => milliseconds(headers.get(name))),
     ...isUsedUp ? RESET_HEADERS.map((name) => parseRetryAfter(headers.get(name), now)) : [],
+    ...namedResets(headers).map((value) => parseRetryAfter(value, now)),
+    structuredWait(headers.get("ratelimit")),
     ...bodyWaits(body, now),
   ].filter((wait) => wait !== undefined);
   return waits.length > 0 ? Math.max(...waits) : undefined;
+}
+
+/** When limits start anew that have names of their own and of which nothing is left. */
+function namedResets(headers: RetryableAnswer["headers"]): string[] {
+  return [...headers[Symbol.iterator] ? headers as Iterable<[string, string]> : []]
+    .filter(([name]) => {
+      const [, limit] = NAMED_RESET.exec(name) ?? [];
+      return limit !== undefined && Number(headers.get(`${limit}-remaining`) ?? NaN) === 0;
+    })
+    .map(([, value]) => value);
+}
+
+/**
+ * `RateLimit: "burst";r=0;t=30`, or `limit=100, remaining=0, reset=30` as earlier drafts had it: the
+ * longest wait of those of which nothing is left.
+ * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+ */
+function structuredWait(value: string | null): number | undefined {
+  if (!value) return undefined;
+  const policies = /\bremaining=/.test(value) ? [value] : value.split(",");
+  const waits = policies
+    .filter((policy) => /\b(?:r|remaining)=0\b/.test(policy))
+    .map((policy) => /\b(?:t|reset)=(\d+)/.exec(policy)?.[1])
+    .filter((seconds) => seconds !== undefined)
+    .map((seconds) => Math.min(Number(seconds) * 1000, LONGEST_MS));
+  return waits.length > 0 ? Math.max(...waits) : undefined;
+}
+
+/** Google's reasons that ask for exponential backoff, and the one that asks for the next day. */
+const GOOGLES_BACKOFF = /"(?:rateLimitExceeded|userRateLimitExceeded|RESOURCE_EXHAUSTED)"/;
+const GOOGLES_DAY = /"dailyLimitExceeded"/;
+
+/**
+ * How long to wait where a rate limit is used up and nothing says for how long. For Google's own it
+ * is documented: a second, then twice as long each time up to 64 seconds, and up to a second at
+ * random. A day's quota is looked at again in an hour, everything else in a minute.
+ *
+ * @param body of the answer, as text
+ * @param attempt how often it was so in a row, from 1
+ * @param random 0 to 1
+ * @returns milliseconds
+ * @see https://developers.google.com/workspace/drive/api/guides/limits#exponential
+ */
+export function silentWait(body: string, attempt: number, random: number = Math.random()): number {
+  if (GOOGLES_DAY.test(body)) return 60 * 60_000;
+  if (!GOOGLES_BACKOFF.test(body)) return 60_000;
+  return Math.min(1_000 * 2 ** (attempt - 1) + random * 1_000, 64_000);
 }
 
 function milliseconds(value: string | null): number | undefined {

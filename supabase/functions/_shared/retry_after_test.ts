@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { parseRetryAfter, readRetryWait } from "./retry_after.ts";
+import { parseRetryAfter, readRetryWait, silentWait } from "./retry_after.ts";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
 const DAY = 86_400_000;
@@ -50,6 +50,24 @@ const answers: [string, Parameters<typeof readRetryWait>[0], number | undefined]
     answer(503, { "x-ratelimit-reset": "60", "x-ratelimit-remaining": "0" }),
     60_000,
   ],
+  [
+    "the end of a limit with a name of its own",
+    answer(400, {
+      "x-ratelimit-requests-remaining": "7",
+      "x-ratelimit-requests-reset": `${at(3600)}000`,
+      "x-ratelimit-complexity-remaining": "0",
+      "x-ratelimit-complexity-reset": `${at(90)}000`,
+    }),
+    90_000,
+  ],
+  [
+    "a named limit of which something is left",
+    answer(400, { "x-ratelimit-a-reset": "5" }),
+    undefined,
+  ],
+  ["RateLimit, used up", answer(429, { ratelimit: '"day";r=5;t=9000, "burst";r=0;t=30' }), 30_000],
+  ["RateLimit, not used up", answer(503, { ratelimit: '"day";r=5;t=9000' }), undefined],
+  ["RateLimit of the drafts", answer(429, { ratelimit: "limit=9, remaining=0, reset=40" }), 40_000],
   ["retry_after in the body", answer(429, {}, { retry_after: 2.5 }), 2_500],
   ["retryAfter as text", answer(429, {}, { retryAfter: "3" }), 3_000],
   ["retry_after_ms", answer(429, {}, { retry_after_ms: 1200 }), 1_200],
@@ -95,3 +113,18 @@ for (const [what, given, expected] of answers) {
     assert.equal(readRetryWait(given, NOW), expected);
   });
 }
+
+const google = (reason: string) =>
+  JSON.stringify({ error: { code: 403, errors: [{ domain: "usageLimits", reason }] } });
+
+Deno.test("where nothing says how long: Google's documented backoff, a minute for others", () => {
+  const waits = [1, 2, 3, 4, 5, 6, 7, 8].map((attempt) =>
+    silentWait(google("userRateLimitExceeded"), attempt, 0.5)
+  );
+  assert.deepEqual(waits, [1_500, 2_500, 4_500, 8_500, 16_500, 32_500, 64_000, 64_000]);
+  assert.equal(silentWait(google("rateLimitExceeded"), 1, 0), 1_000);
+  assert.equal(silentWait('{"error": {"status": "RESOURCE_EXHAUSTED"}}', 1, 0), 1_000);
+  assert.equal(silentWait(google("dailyLimitExceeded"), 1), 3_600_000);
+  assert.equal(silentWait("slow down", 1), 60_000);
+  assert.equal(silentWait("slow down", 5), 60_000);
+});

@@ -27,6 +27,7 @@ import {
 } from "../_shared/jobs/context.ts";
 import { noticeChannel } from "../_shared/jobs/notice_channel.ts";
 import { isUuid } from "../_shared/trace.ts";
+import { noteWait } from "./artifacts.ts";
 import { type PlanItem, planJob } from "./plan.ts";
 import { ArtifactReport, issueTicket, takeReport, TicketRequest } from "./reports.ts";
 
@@ -189,6 +190,7 @@ function describeItem({ artifact, ...steps }: PlanItem) {
 
 /** A rule that cannot be followed as it stands is not tried ten times. */
 async function giveUp(context: JobContext, error: unknown): Promise<never> {
+  await noteWait(db(), context, error);
   if (error instanceof AppError && HOPELESS.has(error.code)) {
     await db()`
       select marketplace.fail_job(

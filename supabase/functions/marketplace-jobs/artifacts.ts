@@ -98,6 +98,17 @@ export async function updateArtifact(
   return row!.artifact;
 }
 
+/** A retry waits for the end of a rate limit that a call of the job has met. */
+export async function noteWait(sql: Sql, { job }: JobContext, error: unknown): Promise<void> {
+  if (!(error instanceof AppError) || !error.code.endsWith("_rate_limited")) return;
+  const told = error.details?.wait_ms;
+  await sql`
+    select marketplace.note_wait(${job.id}, ${
+    typeof told === "number" ? told : null
+  }::float8::numeric)
+  `;
+}
+
 /**
  * An artifact of the job.
  *

@@ -12,7 +12,7 @@ import {
 import { destinationFor, sourceFor } from "../_shared/transfer/registry.ts";
 import type { DestinationStore, TransferRequest } from "../_shared/transfer/types.ts";
 import { verifyTransfer } from "../_shared/transfer/verify.ts";
-import { requireDestination, updateArtifact } from "./artifacts.ts";
+import { noteWait, requireDestination, updateArtifact } from "./artifacts.ts";
 import { attachmentTicket } from "./tasks.ts";
 
 /** Both halves of a transfer. */
@@ -132,6 +132,7 @@ export async function takeUpload(
     });
     return outcome(verified, location);
   } catch (error) {
+    await noteWait(sql, context, error);
     // The destination could not be asked: the copy may be fine, so that the report can be repeated.
     if (!(error instanceof AppError) || error.retryable) throw error;
     await noteFailure(sql, context, artifact.id, error);
@@ -165,6 +166,7 @@ export async function noteFailure(
   error: unknown,
 ): Promise<void> {
   if (!(error instanceof AppError)) return;
+  await noteWait(sql, context, error);
   await updateArtifact(sql, context, {
     id: artifactId,
     changes: { status: "failed", error_code: error.code, error_message: error.message },

@@ -154,6 +154,42 @@ Deno.test("Retry-After of the provider holds the action back, and no other", asy
   assert.equal((await run(one, "things.create")).status, 200);
 });
 
+Deno.test("a used-up limit is waited for as told, wherever it is said; Google's own in growing steps", async () => {
+  const { run } = await makeLane({ limit: 1000, window_seconds: 600 }, {
+    rate_limit: { reset_header: "x-limit-until", reset_format: "iso" },
+  });
+  const iso = (ms: number) => new Date(Date.now() + ms).toISOString();
+  const cases: [ResponseInit, unknown, number][] = [
+    [{ status: 429, headers: { "x-limit-until": iso(400_000) } }, {}, 400],
+    [{ status: 429, headers: { "ratelimit-reset": "500" } }, {}, 500],
+    [{ status: 429, headers: { ratelimit: '"hour";r=0;t=600' } }, {}, 600],
+    [{ status: 429 }, { error: { details: [{ retryDelay: "700s" }] } }, 700],
+    [{ status: 429 }, { message: "slow down" }, 60],
+  ];
+  for (const [init, body, seconds] of cases) {
+    provider.answer(() => Response.json(body, init));
+    const { status, body: answer } = await run();
+    assert.deepEqual([status, answer.error.code], [429, "rate_limited"]);
+    const { retry_after } = answer.error;
+    assert.ok(retry_after > seconds - 5 && retry_after <= seconds, `${retry_after} for ${seconds}`);
+  }
+
+  // Said for the second time, it takes longer than anybody waits for: three requests would be asked of it.
+  provider.reset();
+  provider.answer(() =>
+    Response.json({ error: { errors: [{ reason: "userRateLimitExceeded" }] } }, { status: 403 })
+  );
+  const { body } = await run();
+  assert.equal(body.error.code, "rate_limited");
+  assert.ok([3, 4, 5].includes(body.error.retry_after), body.error.retry_after);
+  assert.equal(provider.received.length, 3);
+  // A full Drive passes with no time.
+  provider.answer(() =>
+    Response.json({ error: { errors: [{ reason: "storageQuotaExceeded" }] } }, { status: 403 })
+  );
+  assert.deepEqual((await run()).body.error.details.reason, "provider_forbidden");
+});
+
 Deno.test("an action's cost is what it takes from the window", async () => {
   const { tenant, run } = await makeLane({ limit: 10, window_seconds: 600 });
   await sql`

@@ -415,6 +415,50 @@ Deno.test("what GitHub says about its rate limit is kept", async () => {
   assert.ok(Number(quota.used_count) >= 1);
 });
 
+Deno.test("a rate limit that a transfer meets is waited out by the next attempt, as told or longer each time", async () => {
+  const lane = await makeTransferLane(sql, sink, { kind: "aws_s3" });
+  const workflow = await startJob(sql, sink, lane, [{ name: "a" }]);
+  /** Seconds from now that a retry waits for, once an attempt has met the answer. */
+  const waits = async (
+    fault: { status: number; headers?: Record<string, string>; body: Record<string, unknown> },
+  ) => {
+    await sandbox.addFault({
+      provider: "github",
+      path: "/repos/*/*/actions/**",
+      times: 3,
+      ...fault,
+    });
+    const { status, body } = await workflow.call("plan");
+    assert.deepEqual([status, body.error.code], [503, "source_rate_limited"]);
+    await sandbox.clearFaults();
+    const [row] = await sql`
+      update marketplace.sync_jobs as j
+      set not_before = null
+      from (select id, not_before - now() as wait from marketplace.sync_jobs) as before
+      where j.id = ${workflow.job.id} and before.id = j.id
+      returning extract(epoch from before.wait)::float8 as wait
+    `;
+    return row!.wait as number;
+  };
+  const reset = Math.floor(Date.now() / 1000) + 1800;
+  const told = await waits({
+    status: 403,
+    headers: {
+      "x-ratelimit-limit": "5000",
+      "x-ratelimit-remaining": "0",
+      "x-ratelimit-reset": String(reset),
+    },
+    body: { message: "API rate limit exceeded for installation." },
+  });
+  assert.ok(told > 1700 && told <= 1800, `told until ${reset}, waits ${told} s`);
+  const silent = await waits({
+    status: 403,
+    headers: { "x-ratelimit-remaining": "4000" },
+    body: { message: "You have exceeded a secondary rate limit." },
+  });
+  assert.ok(silent > 25 && silent <= 36, `told nothing, waits ${silent} s`);
+});
+
 Deno.test("patterns mean the same in the database and here", async () => {
   const cases: [pattern: string, path: string, matches: boolean][] = [
     ["artifacts/*", "artifacts/a.zip", true],

@@ -207,7 +207,7 @@ Deno.test("Odoo's refusal is the reason, Gmail's limit is waited out", async () 
     provider: "google",
     path: "/gmail/v1/**",
     error: "rateLimitExceeded",
-    times: 4,
+    times: 2,
   });
   const { mail, job } = await taskOf(patient, { subject: "Later", text: "x" });
   assert.equal(job.status, "completed", job.error_message ?? "");

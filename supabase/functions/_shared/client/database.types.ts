@@ -1566,6 +1566,7 @@ export type Database = {
           "lease_expires_at": string | null;
           "lease_id": string | null;
           "max_attempts": number;
+          "not_before": string | null;
           "organization_id": string;
           "position": number;
           "priority": number;
@@ -1598,6 +1599,7 @@ export type Database = {
           "lease_expires_at"?: string | null;
           "lease_id"?: string | null;
           "max_attempts"?: number;
+          "not_before"?: string | null;
           "organization_id": string;
           "position"?: never;
           "priority"?: number;
@@ -1629,6 +1631,7 @@ export type Database = {
           "lease_expires_at"?: string | null;
           "lease_id"?: string | null;
           "max_attempts"?: number;
+          "not_before"?: string | null;
           "organization_id"?: string;
           "position"?: never;
           "priority"?: number;
@@ -2911,6 +2914,7 @@ export type Database = {
         };
         Returns: string;
       };
+      "note_wait": { Args: { "p_job_id": string; "p_wait_ms"?: number }; Returns: string };
       "oauth_key": { Args: Record<PropertyKey, never>; Returns: string };
       "observe_quota": {
         Args: {

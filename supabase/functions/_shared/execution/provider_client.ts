@@ -10,11 +10,16 @@ import { seal } from "../gateway/credentials.ts";
 import { isTooDeep, MAX_NESTING } from "../gateway/depth.ts";
 import { climbs } from "../gateway/path.ts";
 import { readProviderError } from "../gateway/provider_errors.ts";
-import { type RateLimit, readRateLimit, readRetryAfter } from "../gateway/rate_limit.ts";
+import {
+  type RateLimit,
+  readRateLimit,
+  readRetryAfter,
+  readUntilReset,
+} from "../gateway/rate_limit.ts";
 import { redactDocument } from "../gateway/redact.ts";
 import type { BuiltRequest } from "../gateway/request.ts";
 import { guardedFetch } from "../net/fetch.ts";
-import { readRetryWait } from "../retry_after.ts";
+import { readRetryWait, silentWait } from "../retry_after.ts";
 import type { Access } from "./credential.ts";
 import type { SecretScrubber } from "./secrets.ts";
 import { type Begun, type Effect, ExecutionError } from "./types.ts";
@@ -90,10 +95,14 @@ export class ProviderClient {
   sent = 0;
   /** How long the provider asked to be left alone, in so many words; milliseconds. */
   retryAfterMs: number | undefined;
+  /** How long until the limit that was used up last starts anew, wherever the provider says it. */
+  toldWaitMs: number | undefined;
   /** The last word about each limit. */
   readonly limits = new Map<string, RateLimit>();
   #access: Access;
   #isRenewed = false;
+  /** How often a limit was used up and nothing said until when. */
+  #silences = 0;
   readonly #origins: Set<string>;
 
   constructor(private readonly options: ClientOptions) {
@@ -361,13 +370,13 @@ export class ProviderClient {
   }
 
   /** A failure that stands in the body of a success. */
-  #refusalIn({ status, body, headers }: TextAnswer): ExecutionError | undefined {
+  #refusalIn({ status, body, headers, text }: TextAnswer): ExecutionError | undefined {
     const { provider } = this.options.begun;
     const inBody = readRateLimit(provider.rate_limit, headers, { body });
     if (inBody) this.limits.set(inBody.name, inBody);
     const said = readProviderError(provider.response_errors, body);
     if (!said) return undefined;
-    if (said.kind === "rate_limited") return this.#rateLimited({ status, headers, body, text: "" });
+    if (said.kind === "rate_limited") return this.#rateLimited({ status, headers, body, text });
     const reason = said.kind === "unauthorized" ? "provider_unauthorized" : undefined;
     return this.#providerError(
       status,
@@ -386,8 +395,13 @@ export class ProviderClient {
     const { status, headers, text, body } = answer;
     const limit = readRateLimit(this.options.begun.provider.rate_limit, headers, { body });
     const isSpent = limit?.remaining === 0 || headers.has("retry-after") ||
-      /rate.?limit|quota.?exceeded/i.test(text);
-    if (status === 429 || status === 403 && isSpent) return this.#rateLimited(answer);
+      // A full Drive is no limit that passes.
+      /rate.?limit|(?<!storage)quota.?exceeded|daily.?limit.?exceeded/i.test(text);
+    // GraphQL says with 400 what others have statuses for.
+    const named = readProviderError(this.options.begun.provider.response_errors, body)?.kind;
+    if (status === 429 || status === 403 && isSpent || named === "rate_limited") {
+      return this.#rateLimited(answer);
+    }
     const said = providerMessage(body);
     const because = said ? `: ${said}` : "";
     const failure = (what: string, reason: string, effect: Effect, retryable = false) =>
@@ -398,8 +412,12 @@ export class ProviderClient {
         body,
         retryAfterMs: retryable ? readRetryWait({ status, headers, body: text }) : undefined,
       });
-    if (status === 401) {
-      return failure(`refused the credential (401${because})`, "provider_unauthorized", "none");
+    if (status === 401 || named === "unauthorized") {
+      return failure(
+        `refused the credential (${status}${because})`,
+        "provider_unauthorized",
+        "none",
+      );
     }
     if (status === 403) {
       return failure(`does not allow this (403${because})`, "provider_forbidden", "none");
@@ -419,14 +437,15 @@ export class ProviderClient {
   #rateLimited({ status, headers, text, body }: TextAnswer): ExecutionError {
     const { integration, provider } = this.options.begun;
     const asked = readRetryAfter(provider.rate_limit, headers);
-    const limit = readRateLimit(provider.rate_limit, headers, { body });
-    const untilReset = limit?.remaining === 0 && limit.resets_at
-      ? limit.resets_at.getTime() - Date.now()
-      : undefined;
     if (asked !== undefined) this.retryAfterMs = Math.max(this.retryAfterMs ?? 0, asked);
-    const waits = [asked, untilReset, readRetryWait({ status, headers, body: text })]
-      .filter((wait) => wait !== undefined);
-    const waitMs = waits.length > 0 ? Math.max(0, ...waits) : 60_000;
+    const waits = [
+      asked,
+      readUntilReset(provider.rate_limit, headers),
+      // Where the body of a success says it, what headers count is used up all the same.
+      readRetryWait({ status: status < 400 ? 429 : status, headers, body: text }),
+    ].filter((wait) => wait !== undefined);
+    this.toldWaitMs = waits.length > 0 ? Math.max(...waits) : undefined;
+    const waitMs = this.toldWaitMs ?? silentWait(text, ++this.#silences);
     return new ExecutionError(
       "rate_limited",
       429,

@@ -41,7 +41,13 @@ export interface Run {
   /** The part of the report that the run itself knows. */
   report: Pick<
     FinishReport,
-    "status_code" | "attempt_count" | "request" | "spent" | "observed" | "retry_after_ms"
+    | "status_code"
+    | "attempt_count"
+    | "request"
+    | "spent"
+    | "observed"
+    | "retry_after_ms"
+    | "wait_ms"
   >;
   /** What is left of the tightest limit, for the answer; null: nobody knows. */
   quota: Quota | null;
@@ -103,6 +109,7 @@ export async function runAction(sql: Sql, request: RunRequest): Promise<Run> {
       spent: spentOf(begun, client),
       observed: [...client?.limits.values() ?? []].map(toObserved),
       retry_after_ms: client?.retryAfterMs ?? null,
+      wait_ms: client?.toldWaitMs ?? null,
     },
     quota: quotaOf(begun, client),
     redact,

@@ -35,6 +35,8 @@ export interface FinishReport extends ExecutionIds {
   }[];
   /** How long the provider asked to be left alone with this action. */
   retry_after_ms: number | null;
+  /** How long until the limit that stopped it starts anew; null: nobody says, or none did. */
+  wait_ms: number | null;
   /** Whether the answer is kept; else the idempotency key is free again. */
   is_kept: boolean;
   http_status: number;

@@ -52,6 +52,25 @@ export function readRetryAfter(
   return waits.length > 0 ? Math.max(...waits) : undefined;
 }
 
+/**
+ * How long until the limit of an answer that refused for it starts anew, in milliseconds, by the
+ * header that the provider's row names; undefined when it does not say, or when it counts another
+ * limit, of which something is left.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function readUntilReset(
+  config: RateLimitConfig,
+  headers: Pick<Headers, "get">,
+  now: number = Date.now(),
+): number | undefined {
+  const remaining = number(config.remaining_header && headers.get(config.remaining_header));
+  if (remaining !== undefined && remaining > 0) return undefined;
+  const header = config.reset_header ? headers.get(config.reset_header) : null;
+  const resetsAt = readReset(header, config.reset_format ?? "epoch_s", now);
+  return resetsAt === null ? undefined : Math.max(0, resetsAt.getTime() - now);
+}
+
 /** A limit's name as it stands in a header; what is none cannot pass for one of our own. */
 function nameIn(text: string | null | undefined): string | undefined {
   return text && /^[\w.:/-]{1,60}$/.test(text) ? text : undefined;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { RateLimitConfig } from "./catalogue.ts";
-import { readRateLimit, readRetryAfter } from "./rate_limit.ts";
+import { readRateLimit, readRetryAfter, readUntilReset } from "./rate_limit.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const read = (config: RateLimitConfig, headers: Record<string, string>, body?: unknown) =>
@@ -99,4 +99,19 @@ Deno.test("the longest wait that was asked for wins", () => {
   );
   assert.equal(readRetryAfter({}, new Headers({ "retry-after": "2" }), NOW), 2000);
   assert.equal(readRetryAfter(config, new Headers(), NOW), undefined);
+});
+
+Deno.test("a refusal for a limit tells when it starts anew, by the header that the row names", () => {
+  const until = (
+    reset_format: RateLimitConfig["reset_format"],
+    headers: Record<string, string>,
+  ) => readUntilReset(counts(reset_format), new Headers(headers), NOW);
+  // Jira's, which comes with the refusal alone.
+  assert.equal(until("iso", { "x-reset": "2026-01-01T00:02Z" }), 120_000);
+  assert.equal(until("epoch_ms", { "x-remaining": "0", "x-reset": String(NOW + 5_000) }), 5_000);
+  assert.equal(until("epoch_s", { "x-reset": String(NOW / 1000 - 60) }), 0);
+  // It counts another limit than the one that is used up.
+  assert.equal(until("delta_s", { "x-remaining": "7", "x-reset": "60" }), undefined);
+  assert.equal(until("delta_s", {}), undefined);
+  assert.equal(readUntilReset({}, new Headers({ "x-reset": "60" }), NOW), undefined);
 });
