@@ -24,7 +24,7 @@ check   tells what is wrong with the workflows (default: all in n8n/workflows)
 strip   rewrites an export of n8n's editor into the form that is committed`;
 
 /** Node types that workflows may use, each at the one version it is pinned to. */
-export const NODE_TYPES: Record<string, number> = {
+const NODE_TYPES: Record<string, number> = {
   "n8n-nodes-base.code": 2,
   "n8n-nodes-base.crypto": 2,
   "n8n-nodes-base.errorTrigger": 1,

@@ -29,7 +29,7 @@ export interface ArtifactFixture {
 /** Where the mirror's rules deliver. */
 export const DESTINATIONS = ["artifact-archive", "google-drive"] as const;
 /** The bucket behind `artifact-archive`. */
-export const BUCKET = "marketplace-artifacts";
+const BUCKET = "marketplace-artifacts";
 /** The channel that is told. */
 export const CHANNEL = "#ci-artifacts";
 

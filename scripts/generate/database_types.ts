@@ -31,7 +31,7 @@ export async function makeDatabaseTypes(
  * The text without some of its tables, views or functions.
  * @param text formatted types of one schema
  */
-export function leaveOut(
+function leaveOut(
   text: string,
   isLeftOut: (section: string, name: string) => boolean,
 ): string {

@@ -15,10 +15,10 @@ export const REPOSITORY: string = fileURLToPath(new URL("../../", import.meta.ur
  * Port of the gateway when neither an option nor MARKETPLACE_PORT says otherwise. Below the ports
  * that Linux (from 32768) and macOS (from 49152) give to outgoing connections.
  */
-export const DEFAULT_PORT = 24960;
+const DEFAULT_PORT = 24960;
 
 /** What stands on which port, as an offset from the base port. */
-export const PORT_OFFSETS = {
+const PORT_OFFSETS = {
   gateway: 0,
   postgres: 1,
   sandbox: 2,

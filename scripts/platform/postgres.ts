@@ -14,7 +14,7 @@ import { type ServerUser, serverUser, userCanEnter } from "./server_user.ts";
 /** The bootstrap superuser, as on hosted. `postgres` is made by bootstrap.sql and is none. */
 export const SUPERUSER = "supabase_admin";
 /** Every local role that can log in has this password, as in `supabase start`: loopback only. */
-export const PASSWORD = "postgres";
+const PASSWORD = "postgres";
 
 const SETTINGS: Record<string, string> = {
   listen_addresses: "127.0.0.1",

@@ -70,7 +70,7 @@ export async function endRecorded(pidFile: string, mark: string): Promise<boolea
 }
 
 /** Who listens on a local TCP port, as `name (pid n)`, when a tool of this machine can tell. */
-export async function portHolder(port: number): Promise<string | null> {
+async function portHolder(port: number): Promise<string | null> {
   try {
     const lsof = await new Deno.Command("lsof", {
       args: ["-nP", `-iTCP:${port}`, "-sTCP:LISTEN", "-Fpc"],

@@ -8,7 +8,7 @@ import { platformName } from "./native.ts";
 import { npmTool } from "./npm_tool.ts";
 
 /** Pinned release. */
-export const CLI_VERSION = "3.1.0";
+const CLI_VERSION = "3.1.0";
 
 /**
  * Path of the CLI's binary for this platform.

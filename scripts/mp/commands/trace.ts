@@ -44,7 +44,7 @@ function printable(step: Step): Step {
  * The correlation id behind whatever somebody has in hand; each way is one look into an index.
  * @throws {UsageError} when nothing is known by it, or several things are
  */
-export async function findCorrelation(sql: Sql, id: string): Promise<string> {
+async function findCorrelation(sql: Sql, id: string): Promise<string> {
   const range = isIdPrefix(id) ? idRange(id) : undefined;
   const byId = range
     ? await sql<{ correlation_id: string }[]>`

@@ -23,7 +23,7 @@ import { type ControlTool, controlTools } from "./tools.ts";
 import { readView, viewsOf } from "./views.ts";
 
 /** With more actions than these, they are searched for instead of listed. */
-export const MAX_LISTED_ACTIONS = 40;
+const MAX_LISTED_ACTIONS = 40;
 
 const VIEW_URI = "marketplace://views/";
 

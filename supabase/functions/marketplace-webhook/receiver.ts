@@ -17,7 +17,8 @@ import {
   type UnreadableCode,
 } from "../_shared/webhooks/normalise.ts";
 import { holds, type Lookup } from "../_shared/webhooks/template.ts";
-import { proofHeaders, type Verdict, verifyDelivery } from "../_shared/webhooks/verify.ts";
+import type { Verdict } from "../_shared/webhooks/verdict.ts";
+import { proofHeaders, verifyDelivery } from "../_shared/webhooks/verify.ts";
 import { type BodyLimits, readBodyInTime } from "./body_stream.ts";
 import {
   type Closed,

@@ -15,7 +15,7 @@ export const SPREADSHEET = "application/vnd.google-apps.spreadsheet";
 /** The id that the alias `root` stands for. */
 export const ROOT_ID = "0AsandboxRootFolderPVA";
 /** What a free account may store, in bytes. */
-export const USUAL_QUOTA_BYTES = 15 * 1024 ** 3;
+const USUAL_QUOTA_BYTES = 15 * 1024 ** 3;
 
 const EDITORS = /^application\/vnd\.google-apps\.(?!folder$)/;
 

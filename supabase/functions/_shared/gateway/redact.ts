@@ -13,10 +13,6 @@ const MAX_DOCUMENT = 16 * 1024;
 const MAX_TEXT = 4 * 1024;
 const MAX_DEPTH = 40;
 
-/** Header names that carry credentials; the counters of rate limits are not among them. */
-const SECRET_HEADER =
-  /^(?!.*(ratelimit|rate-limit|idempotency))(.*(authorization|cookie|secret|token|password|api-?key|signature|credential).*)$/i;
-
 /** Member and query names whose values are credentials, whatever the action says. */
 const SECRET_NAME =
   /^(x-amz-(signature|credential|security-token)|.*(^|[_-])(access|refresh|id|auth|bot|session|security|verification|push)?[_-]?tokens?|.*(password|passwd|passphrase|secret)|.*(api|private|secret|access|signing|master)[_-]?key|authorization|credentials?|sig|signature|code_verifier|client_assertion|assertion|cookie)$/i;
@@ -42,18 +38,6 @@ const SECRET_TEXT = new RegExp(
   ].map(({ source }) => source).join("|"),
   "g",
 );
-
-/** Headers with the values of credentials replaced. */
-export function redactHeaders(
-  headers: Readonly<Record<string, string>>,
-): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name,
-      SECRET_HEADER.test(name) ? REDACTED : redactText(value),
-    ]),
-  );
-}
 
 /**
  * A URL without user, password, fragment and the values of secret query parameters.

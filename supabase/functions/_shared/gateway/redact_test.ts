@@ -1,12 +1,5 @@
 import assert from "node:assert/strict";
-import {
-  redactDocument,
-  REDACTED,
-  redactHeaders,
-  redactText,
-  redactUrl,
-  sensitiveValues,
-} from "./redact.ts";
+import { redactDocument, REDACTED, redactText, redactUrl, sensitiveValues } from "./redact.ts";
 
 // Put together here, so that no scanner takes them for real ones.
 const TOKENS = [
@@ -25,33 +18,6 @@ const TOKENS = [
   ["eyJ", "hbGciOiJI.eyJzdWIiOiIx.c2lnbmF0dXJl"],
   ["-----BEGIN ", "PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"],
 ].map((parts) => parts.join(""));
-
-Deno.test("headers that carry credentials lose their value, others stay", () => {
-  const hidden = [
-    "Authorization",
-    "cookie",
-    "Set-Cookie",
-    "x-api-key",
-    "api-key",
-    "xc-token",
-    "X-Shopify-Access-Token",
-    "developer-token",
-    "x-amz-security-token",
-    "stripe-signature",
-    "x-goog-channel-token",
-  ];
-  for (const name of hidden) {
-    assert.equal(redactHeaders({ [name]: "canary" })[name], REDACTED, name);
-  }
-  const shown = {
-    accept: "application/json",
-    "idempotency-key": "k1",
-    "x-ratelimit-remaining-tokens": "12",
-    "anthropic-ratelimit-tokens-remaining": "12",
-    "content-type": "text/plain",
-  };
-  assert.deepEqual(redactHeaders(shown), shown);
-});
 
 Deno.test("a URL loses user, password, fragment and secret query values", () => {
   assert.equal(

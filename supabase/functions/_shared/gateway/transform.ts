@@ -65,14 +65,6 @@ export async function transformFault(source: string): Promise<string | undefined
   return "fault" in ready ? ready.fault : undefined;
 }
 
-/** Names of the variables an expression reads, without the dollar sign, such as `connection`. */
-export async function transformVariables(source: string): Promise<Set<string>> {
-  const ready = await compile(source);
-  const names = new Set<string>();
-  if ("expression" in ready) visit(ready.expression.ast(), (name) => names.add(name));
-  return names;
-}
-
 function compile(source: string): Promise<Compiled> {
   const known = compiled.get(source);
   if (known) {
@@ -94,18 +86,17 @@ async function load(source: string): Promise<Compiled> {
   } catch (thrown) {
     return { fault: describe(thrown) };
   }
-  let evaluates = false;
-  visit(expression.ast(), (name) => evaluates ||= name === "eval");
-  return evaluates
+  return reads(expression.ast(), "eval")
     ? { fault: "$eval is not allowed: it would run a caller's text" }
     : { expression };
 }
 
-function visit(node: unknown, onVariable: (name: string) => void): void {
-  if (typeof node !== "object" || node === null) return;
+/** Whether an expression names a variable or function, given without the dollar sign. */
+function reads(node: unknown, name: string): boolean {
+  if (typeof node !== "object" || node === null) return false;
   const { type, value } = node as { type?: unknown; value?: unknown };
-  if (type === "variable" && typeof value === "string") onVariable(value);
-  for (const member of Object.values(node)) visit(member, onVariable);
+  return type === "variable" && value === name ||
+    Object.values(node).some((member) => reads(member, name));
 }
 
 function tooLarge(which: "input" | "output"): Transformed {

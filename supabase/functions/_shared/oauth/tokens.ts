@@ -192,31 +192,6 @@ async function look(
 }
 
 /**
- * Runs a call with the credential, and once more with a renewed one if the provider refuses the
- * first: it may have been revoked before its time.
- *
- * @param isRefused whether an error says that the provider refused the credential (401)
- */
-export async function withCredential<T>(
-  target: Target,
-  call: (credential: Credential) => Promise<T>,
-  { isRefused, ...options }: CredentialOptions & {
-    isRefused: (error: unknown) => boolean;
-  },
-): Promise<T> {
-  const credential = await getCredential(target, options);
-  try {
-    return await call(credential);
-  } catch (error) {
-    const refused = credential.secrets.access_token;
-    if (!refused || !isRefused(error)) throw error;
-    const renewed = await getCredential(target, { ...options, refused });
-    if (renewed.secrets.access_token === refused) throw error;
-    return await call(renewed);
-  }
-}
-
-/**
  * Leases grants that end soon, for whoever renews them ahead of time; each must be given to
  * {@link renew} at once.
  *

@@ -10,7 +10,7 @@ import { type Bytes, decodeBytes } from "./bytes.ts";
 import type { EcdsaScheme } from "./config.ts";
 import { readReference, signedMessage } from "./message.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 const P256 = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 

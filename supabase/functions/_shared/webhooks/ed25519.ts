@@ -10,7 +10,7 @@ import { type Bytes, decodeBytes } from "./bytes.ts";
 import type { Ed25519Scheme } from "./config.ts";
 import { readReference, signedMessage } from "./message.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 /** Verifies an Ed25519 signature with any of the public keys. */
 export async function verifyEd25519(

@@ -16,7 +16,7 @@ import { type Bytes, decodeBytes, equalBytes, utf8 } from "./bytes.ts";
 import type { HmacScheme } from "./config.ts";
 import { readReference, signedMessage } from "./message.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 /** Verifies an HMAC; any of the sent signatures may match any of the secrets. */
 export async function verifyHmac(

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { utf8 } from "./bytes.ts";
 import { HmacScheme } from "./config.ts";
 import { verifyHmac } from "./hmac.ts";
-import type { Delivery } from "./verify.ts";
+import type { Delivery } from "./verdict.ts";
 
 const NOW = 1_700_000_000_000;
 

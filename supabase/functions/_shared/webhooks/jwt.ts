@@ -12,7 +12,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from "jose";
 import type { JwtScheme } from "./config.ts";
 import { atPointer, scalarText } from "./json_text.ts";
 import { renderTemplate, split } from "./template.ts";
-import { accept, type Delivery, refuse, type Settings, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Settings, type Verdict } from "./verdict.ts";
 
 type KeySet = ReturnType<typeof createRemoteJWKSet>;
 

@@ -2,7 +2,7 @@
 import { type Bytes, concatBytes, utf8 } from "./bytes.ts";
 import { atPointer, readJsonBytes, scalarText } from "./json_text.ts";
 import { split } from "./template.ts";
-import type { Delivery } from "./verify.ts";
+import type { Delivery } from "./verdict.ts";
 
 /** What a template may name beside the request itself. */
 export interface MessageFacts {

@@ -14,7 +14,7 @@ import type { CertificateCache } from "./certificates.ts";
 import type { RsaCertificateScheme } from "./config.ts";
 import { readReference, signedMessage } from "./message.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 /** Verifies the signature with any of the secrets as part of the message. */
 export async function verifyRsaCertificate(

@@ -13,7 +13,7 @@ import type { CertificateCache } from "./certificates.ts";
 import type { SnsScheme } from "./config.ts";
 import { isObject, readJsonBytes } from "./json_text.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Settings, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Settings, type Verdict } from "./verdict.ts";
 
 const CONFIRMATION = [
   "Message",

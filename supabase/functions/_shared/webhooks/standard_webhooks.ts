@@ -13,7 +13,7 @@ import type { StandardWebhooksScheme } from "./config.ts";
 import { isEd25519Valid } from "./ed25519.ts";
 import { hmac } from "./hmac.ts";
 import { refuseTimestamp } from "./timestamp.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 /** Verifies any of the sent signatures with any of the secrets and public keys. */
 export async function verifyStandardWebhooks(

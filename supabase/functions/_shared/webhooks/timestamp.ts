@@ -1,6 +1,6 @@
 /** The time a sender claims to have signed at, held to the receiver's clock. */
 import type { TimestampRule } from "./config.ts";
-import type { Refusal } from "./verify.ts";
+import type { Refusal } from "./verdict.ts";
 
 /**
  * Why a timestamp is refused, or undefined when it lies in its window.

@@ -6,7 +6,7 @@
  */
 import { decodeBytes, equalBytes, utf8 } from "./bytes.ts";
 import type { TokenScheme } from "./config.ts";
-import { accept, type Delivery, refuse, type Verdict } from "./verify.ts";
+import { accept, type Delivery, refuse, type Verdict } from "./verdict.ts";
 
 /** Verifies that the header holds one of the secrets; compared as hashes, so that no length shows. */
 export async function verifyToken(

@@ -167,7 +167,7 @@ export function decodeText(bytes: Uint8Array, charset: string | undefined): stri
 }
 
 /** `…/users/<user>/messages` */
-export function messagesUrl(context: HandlerContext): string {
+function messagesUrl(context: HandlerContext): string {
   return messageUrl(context).replace(/\/[^/]+$/, "");
 }
 

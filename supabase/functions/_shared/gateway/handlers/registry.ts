@@ -25,7 +25,7 @@ const LOADERS: Readonly<Record<string, () => Promise<Handler>>> = {
 };
 
 /** The names that rows may use. */
-export const HANDLER_NAMES: readonly string[] = Object.keys(LOADERS);
+const HANDLER_NAMES: readonly string[] = Object.keys(LOADERS);
 
 /** @throws AppError `action_unsupported` (501) */
 export function handlerFor(name: string): Promise<Handler> {
