@@ -101,6 +101,64 @@ Deno.test("an expired history id becomes a listing that tells nothing twice", as
   assert.equal(all.at(-1)!.payload.message.id, later.id, "the history goes on from the listing");
 });
 
+Deno.test("a label put on an older mail is found after the history has expired, within bounds, and once", async () => {
+  const DAY = 86_400_000;
+  const deliveredBefore = async (days: number, labels: string[]) => {
+    await client.advanceClock(-days * DAY);
+    const mail = await client.deliverMail({ labels });
+    await client.advanceClock(days * DAY);
+    return mail;
+  };
+  const ancient = await deliveredBefore(200, ["INBOX"]);
+  const older = await deliveredBefore(60, ["INBOX"]);
+  const starred = await deliveredBefore(3, ["INBOX"]);
+  const known = await deliveredBefore(3, ["INBOX", "Clients"]);
+  const again = await deliveredBefore(3, ["INBOX"]);
+  const account = await mailbox();
+  const cursorId = await feeds.watch(account);
+  await feeds.settled(cursorId);
+  await client.labelMail(again.id, { add: ["Clients"] });
+  assert.deepEqual(labelled(await feeds.received(account, 1)), [`labels/Clients ${again.id}`]);
+  await feeds.settled(cursorId);
+
+  await client.setPushes({ delivery: "drop" });
+  await client.labelMail(older.id, { add: ["Clients", "Later"] });
+  await client.labelMail(starred.id, { add: ["STARRED"] });
+  await client.labelMail(ancient.id, { add: ["Clients"] });
+  // Told before, and changed once more.
+  await client.labelMail(again.id, { add: ["IMPORTANT"], remove: ["INBOX"] });
+  await client.expireGmailHistory();
+  const after = await feeds.journalEnd();
+  await feeds.makeDue(cursorId);
+  await feeds.maintain();
+  const told = [
+    `labels/Clients ${older.id}`,
+    `labels/Clients ${again.id}`,
+    `labels/IMPORTANT ${again.id}`,
+    `labels/Later ${older.id}`,
+    `labels/STARRED ${starred.id}`,
+  ].sort();
+  assert.deepEqual(labelled(await feeds.received(account, 5)), told);
+  assert.ok(told.every((each) => !each.includes(known.id)), "nothing has happened to it");
+  // Of each label one list; of the listing since, and of the mails that bear a label, one look each.
+  assert.equal(await feeds.calls("/gmail/v1/users/me/messages", after), 5);
+  assert.equal(await feeds.calls("/gmail/v1/users/me/messages/*", after), 6);
+
+  // All over again tells nothing new, and the history goes on.
+  await feeds.settled(cursorId);
+  await client.expireGmailHistory();
+  await feeds.makeDue(cursorId);
+  await feeds.maintain();
+  await feeds.settled(cursorId);
+  assert.deepEqual(labelled(await feeds.events(account)), told);
+  const cursor = await feeds.cursor(cursorId);
+  assert.deepEqual([cursor.restart_count, cursor.status, cursor.progress], [2, "active", null]);
+  const later = await client.deliverMail({ labels: ["INBOX"] });
+  await feeds.makeDue(cursorId);
+  await feeds.maintain();
+  assert.equal((await feeds.received(account, 6)).at(-1)!.payload.message.id, later.id);
+});
+
 Deno.test("the watch is renewed every day, in its place, and stopped when nobody follows", async () => {
   const account = await mailbox();
   const cursorId = await feeds.watch(account);

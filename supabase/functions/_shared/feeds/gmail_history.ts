@@ -37,6 +37,10 @@ interface Label {
 /** Of the labels that Gmail gives by itself, those that mean something to people. */
 const SYSTEM_LABELS = new Set(["INBOX", "STARRED", "IMPORTANT"]);
 const LABELS_KEPT_MS = 5 * 60_000;
+/** A history that has expired tells no more which older mails got a label. So far back it is looked. */
+const OLDER_DAYS = 90;
+/** And at so many of a label's latest mails, since each is a request. */
+const OLDER_PER_LABEL = 100;
 
 /** Gmail's history. */
 export const gmailHistory: Feed = {
@@ -46,8 +50,14 @@ export const gmailHistory: Feed = {
   },
 
   async pull(context) {
-    if (context.cursor.progress?.mode === "listing") return await list(context);
-    return await readHistory(context);
+    switch (context.cursor.progress?.mode) {
+      case "listing":
+        return await list(context);
+      case "labels":
+        return await listLabel(context);
+      default:
+        return await readHistory(context);
+    }
   },
 
   async restart(context) {
@@ -58,7 +68,11 @@ export const gmailHistory: Feed = {
       cursor: historyId,
       hasMore: true,
       account: emailAddress,
-      progress: { mode: "listing", since: untoldSince(context.cursor) },
+      progress: {
+        mode: "listing",
+        since: untoldSince(context.cursor),
+        ...(context.cursor.cursor ? { expired: context.cursor.cursor } : {}),
+      },
     };
   },
 
@@ -131,36 +145,81 @@ async function readHistory(context: PullContext): Promise<Page> {
 
 /** The messages that came since all was known, newest first. */
 async function list(context: PullContext): Promise<Page> {
-  const { call, cursor } = context;
+  const { cursor } = context;
   const progress = cursor.progress!;
+  const { messages, next } = await listed(context, {
+    q: `after:${seconds(progress.since!)}`,
+    maxResults: 50,
+    ...(progress.page ? { pageToken: progress.page } : {}),
+  });
+  return {
+    events: await toEvents(context, messages),
+    cursor: cursor.cursor,
+    hasMore: true,
+    progress: next === undefined
+      ? { ...progress, mode: "labels", page: undefined, labels: await followedLabels(context) }
+      : { ...progress, page: next },
+  };
+}
+
+/**
+ * Older messages that bear a label and were changed since the history that is lost: among them are
+ * those that got it meanwhile. What was told of them before has the same key.
+ */
+async function listLabel(context: PullContext): Promise<Page> {
+  const { cursor } = context;
+  const { labels = [], since, expired } = cursor.progress!;
+  const [label, ...rest] = labels;
+  // The history goes on from where it was when the listing began.
+  if (label === undefined) return { events: [], cursor: cursor.cursor, hasMore: true };
+  const { messages } = await listed(context, {
+    labelIds: [label],
+    q: `after:${seconds(since!) - OLDER_DAYS * 86_400} before:${seconds(since!)}`,
+    maxResults: OLDER_PER_LABEL,
+  });
+  const isChanged = ({ historyId }: Message) =>
+    expired === undefined || historyId === undefined || BigInt(historyId) > BigInt(expired);
+  return {
+    events: await toEvents(
+      context,
+      messages.filter(({ message }) => isChanged(message))
+        .map(({ message }) => ({ message, labelIds: [label] })),
+    ),
+    cursor: cursor.cursor,
+    hasMore: true,
+    progress: { ...cursor.progress!, labels: rest },
+  };
+}
+
+/** A page of messages with their labels. */
+async function listed({ call, cursor }: PullContext, parameters: Record<string, unknown>) {
   const userId = userOf(cursor);
   const { messages = [], nextPageToken } = (await call<{
     messages?: { id: string }[];
     nextPageToken?: string;
-  }>("messages.list", {
-    userId,
-    q: `after:${Math.floor(Date.parse(progress.since!) / 1000)}`,
-    maxResults: 50,
-    ...(progress.page ? { pageToken: progress.page } : {}),
-  })).result;
+  }>("messages.list", { userId, ...parameters })).result;
   const labelled = [];
   for (const { id } of messages) {
     try {
-      const parameters = { userId, id, format: "minimal" };
-      const { result } = await call<Message>("messages.get", parameters);
+      const { result } = await call<Message>("messages.get", { userId, id, format: "minimal" });
       labelled.push({ message: result, labelIds: result.labelIds ?? [] });
     } catch (error) {
       // Deleted since it was listed.
       if (!(error instanceof CallError) || error.status !== 404) throw error;
     }
   }
-  return {
-    events: await toEvents(context, labelled),
-    cursor: cursor.cursor,
-    // The history goes on from where it was when the listing began.
-    hasMore: true,
-    ...(nextPageToken ? { progress: { ...progress, page: nextPageToken } } : {}),
-  };
+  return { messages: labelled, next: nextPageToken };
+}
+
+/** The labels that people put on mails; INBOX comes with their arrival. */
+async function followedLabels({ call, cursor }: PullContext): Promise<string[]> {
+  const { result } = await call<{ labels?: Label[] }>("labels.list", { userId: userOf(cursor) });
+  const own = (result.labels ?? []).filter(({ type }) => type === "user").map(({ id }) => id);
+  return [...own, "STARRED", "IMPORTANT"];
+}
+
+function seconds(iso: string): number {
+  return Math.floor(Date.parse(iso) / 1000);
 }
 
 async function toEvents(

@@ -33,13 +33,18 @@ export interface Progress {
   /**
    * `starting`: on the way to the first cursor. `pages`: within a pull. `listing`: everything is
    * looked at, because the provider no longer knew the cursor. `sweep`: what the listing did not meet.
+   * `labels`: older things, label by label.
    */
-  mode: "starting" | "pages" | "listing" | "sweep";
+  mode: "starting" | "pages" | "listing" | "sweep" | "labels";
   page?: string | undefined;
   /** Of what a listing meets for the first time, only what changed after this is told; ISO 8601. */
   since?: string;
   /** When the listing began; ISO 8601. */
   begun?: string;
+  /** The cursor that the provider no longer knew. */
+  expired?: string;
+  /** Ids of labels that are still to be looked at, this one first. */
+  labels?: string[];
 }
 
 /** A change as an event to be. */
