@@ -236,8 +236,8 @@ begin
   execute format(
     'create table marketplace.%I (like marketplace.%I including defaults including constraints) with (fillfactor = %s)',
     v_name, p_table,
-    -- an attempt is written when it begins and again when it ends, in place if there is room
-    case p_table when 'sync_job_attempts' then 50 else 90 end
+    -- an attempt whose workflow reports is written when it was sent and again when it ends, in place if there is room
+    case p_table when 'sync_job_attempts' then 70 else 90 end
   );
   execute format('alter table marketplace.%I enable row level security', v_name);
   if v_strays then

@@ -23,7 +23,7 @@ create table marketplace.sync_jobs (
   max_attempts int not null default 3 check (max_attempts >= 1),
   lease_id uuid, -- null: nobody holds it
   lease_expires_at timestamptz, -- null: nobody holds it
-  claimed_at timestamptz, -- null: nobody holds it
+  claimed_at timestamptz, -- null: it waits, or never began
   token_hash bytea, -- null: never claimed
   dispatched_at timestamptz, -- null: never delivered to its workflow
   finished_at timestamptz, -- null: not finished
@@ -35,7 +35,7 @@ create table marketplace.sync_jobs (
   constraint sync_jobs_running_has_lease_check check (
     (status = 'running') = (lease_id is not null)
     and (status = 'running') = (lease_expires_at is not null)
-    and (status = 'running') = (claimed_at is not null)
+    and (status <> 'running' or claimed_at is not null)
   ),
   constraint sync_jobs_finished_check check ((status in ('completed', 'dead', 'cancelled')) = (finished_at is not null)),
   constraint sync_jobs_dead_has_reason_check check (status <> 'dead' or error_code is not null),
@@ -67,7 +67,7 @@ comment on column marketplace.sync_jobs.replayed_at is 'When it was last done ag
 comment on column marketplace.sync_jobs.attempt_count is 'Attempts that were begun.';
 comment on column marketplace.sync_jobs.max_attempts is 'As its rule or workflow had it when it was made.';
 comment on column marketplace.sync_jobs.lease_expires_at is 'Without a report by then, the attempt has failed.';
-comment on column marketplace.sync_jobs.claimed_at is 'When the attempt began.';
+comment on column marketplace.sync_jobs.claimed_at is 'When the attempt began that runs, or that finished it.';
 comment on column marketplace.sync_jobs.dispatched_at is 'When its workflow last answered that it has started.';
 comment on column marketplace.sync_jobs.finished_at is 'When it was completed, given up or cancelled.';
 
@@ -115,19 +115,19 @@ create table marketplace.sync_job_attempts (
   organization_id uuid not null,
   job_id uuid not null,
   attempt int not null check (attempt >= 1),
-  dispatch_outcome text check (dispatch_outcome in ('delivered', 'failed', 'unknown')), -- null: not sent yet
+  dispatch_outcome text check (dispatch_outcome in ('delivered', 'failed', 'unknown')), -- null: nobody has said
   dispatch_status int, -- null: no answer
-  dispatch_ms numeric check (dispatch_ms >= 0), -- null: not sent yet
+  dispatch_ms numeric check (dispatch_ms >= 0), -- null: nobody has said
   result text check (result in ('completed', 'failed', 'lease_lost', 'cancelled')), -- null: still running
   ended_at timestamptz, -- null: still running
   error_code text, -- null: nothing went wrong
   error_message text, -- null: nothing went wrong
   response text, -- null: nothing worth keeping
-  primary key (id, started_at),
+  primary key (job_id, id, started_at),
   constraint sync_job_attempts_ended_check check ((result is null) = (ended_at is null))
 ) partition by range (started_at);
 comment on table marketplace.sync_job_attempts is
-  'One row per attempt of a job, partitioned by day: sent how, answered what, ended how. Its id is the lease id. Members of its organization read it.';
+  'One row per attempt of a job, partitioned by day: sent how, answered what, ended how. Written once it is known how it was sent, or how it ended; until then its job says that it runs. Its id is the lease id. Members of its organization read it.';
 comment on column marketplace.sync_job_attempts.dispatch_outcome is
   'delivered = answered 2xx, that is started; failed = certainly not started; unknown = sent, no answer: possibly started.';
 comment on column marketplace.sync_job_attempts.job_id is 'sync_jobs.id; no foreign key: attempts have a retention of their own.';
@@ -143,7 +143,6 @@ create table marketplace.sync_job_attempts_default partition of marketplace.sync
 comment on table marketplace.sync_job_attempts_default is
   'Catches attempts of days without a partition; maintenance moves them. No policy: read through the parent.';
 alter table marketplace.sync_job_attempts_default enable row level security;
-create index sync_job_attempts_job_id_idx on marketplace.sync_job_attempts (job_id, started_at);
 create index sync_job_attempts_started_at_idx on marketplace.sync_job_attempts (started_at);
 
 create table marketplace.artifact_syncs (

@@ -200,7 +200,7 @@ returns table (
   endpoint text,
   timeout_ms int,
   correlation_id uuid,
-  body jsonb,
+  body json,
   allows_private_network boolean,
   signing_secret text,
   auth_token text
@@ -219,25 +219,25 @@ as $$
 declare
   -- A statement of its own: the next one must see what the former holder of these locks committed.
   v_workflow_ids uuid[] := marketplace._lock_claimable_workflows(p_except);
-  v_job_ids uuid[];
-  v_tokens text[];
   v_wanted int := p_limit;
+  v_claimed int;
 begin
   if v_workflow_ids is null then
     return;
   end if;
   for v_look in 1..20 loop
+    return query
     with
     due as materialized (
-      select d.id as job_id, w.id as workflow_id, w.lease
+      select d.row_id, w.lease
       -- at random: one with a long queue must not always come before the others
       from (select f.* from marketplace.workflows as f where f.id = any (v_workflow_ids) order by random()) as w
       cross join lateral (
-        select j.id
+        select j.ctid as row_id
         from (
-          select h.id, marketplace._claim_rank(h.run_at, h.priority) as rank, h.position
+          select h.row_id
           from (
-            select c.id, c.run_at, c.priority, c.position, c.concurrency_key
+            select c.ctid as row_id, c.position, c.concurrency_key
             from marketplace.sync_jobs as c
             where c.workflow_id = w.id and c.status = 'pending' and not c.is_parked
               -- a rank is at most 10,000 s later than run_at
@@ -257,106 +257,98 @@ begin
               ) as ahead
             ) < w.max_per_key
         ) as next
-        -- still pending, said so that none but the primary key will do
-        join marketplace.sync_jobs as j on j.id = any (array[next.id]) and j.lease_id is null and j.finished_at is null
+        -- where it was found; one that is just changing is left for the next claim
+        join marketplace.sync_jobs as j on j.ctid = next.row_id and j.status = 'pending'
         limit greatest(0, least(
           case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
             select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'
           ),
           case when w.rate_per_second is null then v_wanted else floor(w.rate_tokens) end
         ))
-        for update of j skip locked
+        for no key update of j skip locked
       ) as d
       limit v_wanted
     ),
     leased as materialized (
-      select
-        due.job_id, due.workflow_id, due.lease,
-        marketplace.uuid_v7() as lease_id,
-        -- 244 random bits
-        'mpj_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex') as token
-      from due
+      -- 244 random bits
+      select d.row_id, d.lease, 'mpj_' || encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'hex') as token
+      from due as d
     ),
     claimed as (
       update marketplace.sync_jobs as j
       set status = 'running',
         attempt_count = j.attempt_count + 1,
-        lease_id = l.lease_id,
+        lease_id = gen_random_uuid(),
         claimed_at = now(),
         lease_expires_at = now() + l.lease,
         token_hash = sha256(convert_to(l.token, 'UTF8')),
         dispatched_at = null
       from leased as l
-      -- one by one by the key, however few rows the planner takes the table to have: no order of "id" helps here
-      where j.id = any (array[l.job_id])
-      returning j.id, j.organization_id, j.workflow_id, j.lease_id, j.claimed_at, j.attempt_count, l.token
-    ),
-    begun as (
-      insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
-      select c.lease_id, c.claimed_at, c.organization_id, c.id, c.attempt_count
-      from claimed as c
+      -- locked, so that it has not moved
+      where j.ctid = l.row_id
+      returning
+        j.id, j.workflow_id, j.rule_id, j.event_id, j.event_created_at, j.correlation_id, j.replay_of,
+        j.attempt_count, j.max_attempts, j.lease_id, j.lease_expires_at, l.token
     ),
     spent as (
       update marketplace.workflows as w
       set rate_tokens = greatest(0, w.rate_tokens - n.count)
       from (select c.workflow_id, count(*) as count from claimed as c group by c.workflow_id) as n
       where w.id = n.workflow_id and w.rate_per_second is not null
-    )
-    select array_agg(c.id), array_agg(c.token)
-    into v_job_ids, v_tokens
-    from claimed as c;
-
-    return query
-    select
-      c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, claimed.token,
-      told.slug, told.kind, told.endpoint, told.timeout_ms, c.correlation_id,
-      -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
-      told.body || jsonb_build_object(
-        'job', case when c.replay_of is null then jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id)
-          else jsonb_build_object('id', c.id, 'correlation_id', c.correlation_id, 'replay_of', c.replay_of) end,
-        'event', case when e.id is not null then
-          jsonb_build_object(
-            'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', told.source_slug,
-            'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
-          ) || case when told.sends_payload then jsonb_build_object('payload', e.payload) else '{}' end
-        end
-      ),
-      told.allows_private_network,
-      told.signing_secret,
-      told.auth_token
-    from unnest(v_job_ids, v_tokens) as claimed (id, token)
-    join marketplace.sync_jobs as c on c.id = any (array[claimed.id])
-    -- once for all jobs of a rule
-    cross join lateral (
+    ),
+    -- what is the same for all jobs of a rule
+    told as materialized (
       select
-        w.slug, w.kind, w.endpoint, w.timeout_ms, w.allows_private_network, w.sends_payload, source.slug as source_slug,
+        k.workflow_id, k.rule_id, w.slug, w.kind, w.endpoint, w.timeout_ms, w.allows_private_network, w.sends_payload,
         case when w.signing_vault_id is not null then marketplace._vault_read(w.signing_vault_id) end as signing_secret,
         case when w.token_vault_id is not null then marketplace._vault_read(w.token_vault_id) end as auth_token,
-        jsonb_build_object(
-          'workflow', w.slug,
-          'rule', jsonb_build_object('id', r.id, 'name', r.name, 'config', r.config),
-          'source', jsonb_build_object('integration', source.slug, 'provider', source.provider),
-          'destination', case when destination.id is not null then
-            jsonb_build_object('integration', destination.slug, 'provider', destination.provider)
-          end,
-          'notify', case when notified.id is not null then
-            jsonb_build_object(
-              'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
-              'channel', coalesce(r.notify_channel, notified.config ->> 'channel'), 'is_default', notified.is_default
-            )
-          end
-        ) as body
-      from marketplace.workflows as w
-      join marketplace.sync_rules as r on r.id = c.rule_id
+        source.slug as source_slug,
+        json_build_object('id', r.id, 'name', r.name, 'config', r.config) as rule,
+        json_build_object('integration', source.slug, 'provider', source.provider) as source,
+        case when destination.id is not null then
+          json_build_object('integration', destination.slug, 'provider', destination.provider)
+        end as destination,
+        case when notified.id is not null then
+          json_build_object(
+            'integration', notified.slug, 'provider', notified.provider, 'action', 'chat.postMessage',
+            'channel', coalesce(r.notify_channel, notified.config ->> 'channel'), 'is_default', notified.is_default
+          )
+        end as notify
+      from (select distinct c.workflow_id, c.rule_id from claimed as c) as k
+      join marketplace.workflows as w on w.id = k.workflow_id
+      join marketplace.sync_rules as r on r.id = k.rule_id
       join marketplace.integrations as source on source.id = r.source_integration_id
       left join marketplace.integrations as destination on destination.id = r.destination_integration_id
       left join marketplace.integrations as notified on notified.id = r.notify_integration_id
-      where w.id = c.workflow_id
-      offset 0 -- a statement of its own for the planner, which remembers its result by rule
-    ) as told
-    left join marketplace.webhook_events as e on e.id = c.event_id and e.created_at = c.event_created_at;
+    )
+    select
+      c.id, c.lease_id, c.attempt_count, c.max_attempts, c.lease_expires_at, c.token,
+      t.slug, t.kind, t.endpoint, t.timeout_ms, c.correlation_id,
+      -- what the workflow is told; the dispatcher adds the attempt, the token and the URLs
+      json_build_object(
+        'job', case when c.replay_of is null then json_build_object('id', c.id, 'correlation_id', c.correlation_id)
+          else json_build_object('id', c.id, 'correlation_id', c.correlation_id, 'replay_of', c.replay_of) end,
+        'workflow', t.slug, 'rule', t.rule, 'source', t.source, 'destination', t.destination, 'notify', t.notify,
+        'event', event.told
+      ),
+      t.allows_private_network, t.signing_secret, t.auth_token
+    from claimed as c
+    join told as t on t.workflow_id = c.workflow_id and t.rule_id = c.rule_id
+    left join lateral (
+      select
+        case when t.sends_payload then json_build_object(
+          'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', t.source_slug,
+          'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at, 'payload', e.payload
+        ) else json_build_object(
+          'id', e.id, 'type', e.event_type, 'provider', e.provider, 'integration', t.source_slug,
+          'resource_path', e.resource_path, 'account', e.account, 'occurred_at', e.occurred_at
+        ) end as told
+      from marketplace.webhook_events as e
+      where e.id = c.event_id and e.created_at = c.event_created_at
+    ) as event on true;
 
-    v_wanted := v_wanted - coalesce(cardinality(v_job_ids), 0);
+    get diagnostics v_claimed = row_count;
+    v_wanted := v_wanted - v_claimed;
     exit when v_wanted <= 0 or not marketplace._park_jobs(v_workflow_ids);
   end loop;
 end

@@ -114,6 +114,7 @@ set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
+#variable_conflict use_column
 declare
   v_dead uuid[];
 begin
@@ -123,8 +124,8 @@ begin
   -- who still holds the lease that failed
   held as materialized (
     select
-      j.id, j.lease_id, j.claimed_at, r.result, r.error_code, r.error_message, r.status_code, r.duration_ms,
-      r.outcome, r.response,
+      j.id, j.lease_id, j.claimed_at, j.organization_id, j.attempt_count, r.result, r.error_code, r.error_message,
+      r.status_code, r.duration_ms, r.outcome, r.response,
       coalesce(r.retryable, true) and j.attempt_count < j.max_attempts as is_retried,
       case when rule.paused_at is not null then 'infinity' else
         -- exponential backoff with full jitter, never before the destination's Retry-After or the end of a rate limit
@@ -145,21 +146,27 @@ begin
     join marketplace.workflows as w on w.id = j.workflow_id
   ),
   ended as (
-    update marketplace.sync_job_attempts as a
-    set result = h.result, ended_at = clock_timestamp(),
-      error_code = h.error_code, error_message = left(h.error_message, 2000),
-      dispatch_outcome = coalesce(h.outcome, a.dispatch_outcome),
-      dispatch_status = coalesce(h.status_code, a.dispatch_status),
-      dispatch_ms = coalesce(h.duration_ms, a.dispatch_ms),
-      response = coalesce(left(h.response, 2000), a.response)
+    insert into marketplace.sync_job_attempts as a (
+      id, started_at, organization_id, job_id, attempt, dispatch_outcome, dispatch_status, dispatch_ms, response,
+      result, ended_at, error_code, error_message
+    )
+    select
+      h.lease_id, h.claimed_at, h.organization_id, h.id, h.attempt_count, h.outcome, h.status_code, h.duration_ms,
+      left(h.response, 2000), h.result, clock_timestamp(), h.error_code, left(h.error_message, 2000)
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at
+    on conflict (job_id, id, started_at) do update
+      set result = excluded.result, ended_at = excluded.ended_at,
+        error_code = excluded.error_code, error_message = excluded.error_message,
+        dispatch_outcome = coalesce(excluded.dispatch_outcome, a.dispatch_outcome),
+        dispatch_status = coalesce(excluded.dispatch_status, a.dispatch_status),
+        dispatch_ms = coalesce(excluded.dispatch_ms, a.dispatch_ms),
+        response = coalesce(excluded.response, a.response)
   )
   update marketplace.sync_jobs as j
   set status = case when h.is_retried then 'pending' else 'dead' end,
     run_at = case when h.is_retried then h.next_run_at else j.run_at end,
     finished_at = case when h.is_retried then null else clock_timestamp() end,
-    lease_id = null, lease_expires_at = null, claimed_at = null,
+    lease_id = null, lease_expires_at = null, claimed_at = case when not h.is_retried then j.claimed_at end,
     error_code = h.error_code, error_message = left(h.error_message, 2000)
   from held as h
   where j.id = h.id
@@ -197,20 +204,21 @@ begin
   perform marketplace._lock_jobs(p_rows);
   with
   held as materialized (
-    select j.id, j.lease_id, j.claimed_at, r.result
+    select j.id, j.lease_id, j.claimed_at, j.organization_id, j.attempt_count, r.result
     from jsonb_to_recordset(p_rows) as r (job_id uuid, lease_id uuid, result jsonb)
     join marketplace.sync_jobs as j on j.id = r.job_id and j.lease_id = r.lease_id and j.status = 'running'
   ),
   ended as (
-    update marketplace.sync_job_attempts as a
-    set result = 'completed', ended_at = clock_timestamp(), error_code = null, error_message = null
+    insert into marketplace.sync_job_attempts as a (id, started_at, organization_id, job_id, attempt, result, ended_at)
+    select h.lease_id, h.claimed_at, h.organization_id, h.id, h.attempt_count, 'completed', clock_timestamp()
     from held as h
-    where a.id = h.lease_id and a.started_at = h.claimed_at
+    on conflict (job_id, id, started_at) do update
+      set result = excluded.result, ended_at = excluded.ended_at, error_code = null, error_message = null
   ),
   finished as (
     update marketplace.sync_jobs as j
     set status = 'completed', finished_at = clock_timestamp(), result = coalesce(h.result, '{}'),
-      lease_id = null, lease_expires_at = null, claimed_at = null, error_code = null, error_message = null
+      lease_id = null, lease_expires_at = null, error_code = null, error_message = null
     from held as h
     where j.id = h.id
     returning j.id
@@ -304,27 +312,88 @@ $$;
 comment on function marketplace._turn_breakers(jsonb) is
   'Counts dispatches that failed at the destination, opens, probes and closes the circuit of each workflow, and disables one that answers 410. Says so, but for notification endpoints.';
 
-create function marketplace._note_late_answers(p_results jsonb)
+create function marketplace._record_others(p_results jsonb)
 returns int
-language sql
+language plpgsql
 volatile
 set search_path = ''
+set jit = off -- compiling would take longer than running
+set plan_cache_mode = force_generic_plan -- a plan is made once, and looks at a few rows by index
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
-  with noted as (
+declare
+  v_recorded int;
+  v_failed jsonb;
+  v_count int;
+begin
+  perform marketplace._lock_jobs(p_results);
+  with
+  result as materialized (
+    select
+      r.*, j.id, j.organization_id, j.attempt_count,
+      case when j.status = 'running' and j.lease_id = r.lease_id then j.claimed_at end as held_since,
+      -- unanswered: a workflow that reports may be running, so its lease decides; another one is asked again
+      r.outcome = 'failed' or r.outcome = 'unknown' and w.completion = 'response' as is_failing
+    from jsonb_to_recordset(p_results) as r (
+      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text,
+      retryable boolean, retry_after_ms bigint
+    )
+    -- by its key, one after the other, whatever the planner knows of the table
+    cross join lateral (select q.* from marketplace.sync_jobs as q where q.id = r.job_id offset 0) as j
+    join marketplace.workflows as w on w.id = j.workflow_id
+  ),
+  unanswered as (
+    insert into marketplace.sync_job_attempts as a (
+      id, started_at, organization_id, job_id, attempt, dispatch_outcome, dispatch_status, dispatch_ms, response,
+      error_code, error_message
+    )
+    select
+      r.lease_id, r.held_since, r.organization_id, r.id, r.attempt_count, r.outcome, r.status_code, r.duration_ms,
+      left(r.response, 2000), r.error_code, left(r.error, 2000)
+    from result as r
+    where r.outcome = 'unknown' and not r.is_failing and r.held_since is not null
+    on conflict (job_id, id, started_at) do update
+      set dispatch_outcome = excluded.dispatch_outcome, dispatch_status = excluded.dispatch_status,
+        dispatch_ms = excluded.dispatch_ms, response = excluded.response,
+        error_code = excluded.error_code, error_message = excluded.error_message
+    returning 1
+  ),
+  -- their workflow had reported, and even finished, before the answer came in
+  late as (
     update marketplace.sync_job_attempts as a
     set dispatch_outcome = r.outcome, dispatch_status = r.status_code, dispatch_ms = r.duration_ms,
       error_code = coalesce(a.error_code, r.error_code), error_message = coalesce(a.error_message, left(r.error, 2000)),
       response = left(r.response, 2000)
-    from jsonb_to_recordset(p_results) as r (
-      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text
-    )
-    where a.id = r.lease_id and a.job_id = r.job_id
+    from result as r
+    where r.outcome in ('delivered', 'unknown') and r.held_since is null and a.job_id = r.id and a.id = r.lease_id
     returning 1
   )
-  select count(*)::int from noted
+  select
+    (select count(*) from unanswered) + (select count(*) from late),
+    jsonb_agg(jsonb_build_object(
+      'job_id', r.id, 'lease_id', r.lease_id, 'result', 'failed', 'outcome', r.outcome, 'status_code', r.status_code,
+      'duration_ms', r.duration_ms, 'error_code', coalesce(r.error_code, 'dispatch_failed'), 'error_message', r.error,
+      'response', r.response, 'retry_after_ms', r.retry_after_ms,
+      'retryable', coalesce(
+        r.retryable,
+        -- a client error is final, but for those that say "not now" (404: n8n has not registered the webhook yet)
+        not coalesce(r.status_code between 400 and 499 and r.status_code not in (404, 408, 409, 425, 429), false)
+      )
+    )) filter (where r.is_failing)
+  into v_recorded, v_failed
+  from result as r;
+
+  if v_failed is not null then
+    select count(*) into v_count from marketplace._release_jobs(v_failed);
+    v_recorded := v_recorded + v_count;
+  end if;
+  return v_recorded;
+end
 $$;
-comment on function marketplace._note_late_answers(jsonb) is
-  'Notes answers to dispatches whose workflow had reported, and even finished, before they came in. Returns how many.';
+comment on function marketplace._record_others(jsonb) is
+  'Writes down dispatches that failed, got no answer, or whose job is not theirs any more. Returns how many rows it wrote down.';
 
 create function marketplace.record_dispatches(p_results jsonb)
 returns int
@@ -338,92 +407,84 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-  v_recorded int;
-  v_is_turning boolean;
+  v_delivered uuid[];
   v_finished uuid[];
-  v_late jsonb;
-  v_failed jsonb;
+  v_is_turning boolean;
+  v_others jsonb;
+  v_recorded int;
 begin
-  perform marketplace._lock_jobs(p_results);
-
+  -- As a rule all were delivered to jobs that are still held, and that is all there is to do.
   with
   result as materialized (
-    select
-      j.id, r.lease_id, r.outcome, r.status_code, r.duration_ms, r.error_code, r.error, r.response, r.retryable, r.retry_after_ms,
-      case when j.status = 'running' and j.lease_id = r.lease_id then j.claimed_at end as held_since,
-      -- where the answer itself is the proof, 2xx completes
-      r.outcome = 'delivered' and w.completion = 'response' and j.status = 'running' and j.lease_id = r.lease_id as is_finishing,
-      -- unanswered: a workflow that reports may be running, so its lease decides; another one is asked again
-      r.outcome = 'failed' or r.outcome = 'unknown' and w.completion = 'response' as is_failing,
-      r.outcome <> 'delivered' or w.breaker_failures > 0 or w.breaker_state <> 'closed' as is_turning
+    select r.job_id, r.lease_id, r.status_code, r.duration_ms, r.error_code, r.error, r.response
     from jsonb_to_recordset(p_results) as r (
-      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text,
-      retryable boolean, retry_after_ms bigint
+      job_id uuid, lease_id uuid, outcome text, status_code int, duration_ms numeric, error_code text, error text, response text
     )
-    -- by its key, one after the other, whatever the planner knows of the table
-    cross join lateral (select q.* from marketplace.sync_jobs as q where q.id = r.job_id offset 0) as j
-    join marketplace.workflows as w on w.id = j.workflow_id
-  ),
-  noted as (
-    update marketplace.sync_job_attempts as a
-    set dispatch_outcome = r.outcome, dispatch_status = r.status_code, dispatch_ms = r.duration_ms,
-      response = left(r.response, 2000),
-      error_code = case when not r.is_finishing then coalesce(a.error_code, r.error_code) end,
-      error_message = case when not r.is_finishing then coalesce(a.error_message, left(r.error, 2000)) end,
-      result = case when r.is_finishing then 'completed' else a.result end,
-      ended_at = case when r.is_finishing then clock_timestamp() else a.ended_at end
-    from result as r
-    where r.outcome in ('delivered', 'unknown') and a.id = any (array[r.lease_id]) and a.started_at = any (array[r.held_since])
-     
-    returning 1
+    where r.outcome = 'delivered'
+    -- jobs before their attempts and in order of id, as everybody locks them: a workflow may be reporting just now
+    order by r.job_id
   ),
   moved as (
     update marketplace.sync_jobs as j
     set dispatched_at = coalesce(j.dispatched_at, now()),
-      status = case when r.is_finishing then 'completed' else j.status end,
+      -- where the answer itself is the proof, 2xx completes
+      status = case when r.is_finishing then 'completed' else 'running' end,
       finished_at = case when r.is_finishing then clock_timestamp() end,
       result = case when r.is_finishing then jsonb_build_object('status_code', r.status_code) else j.result end,
       lease_id = case when not r.is_finishing then j.lease_id end,
       lease_expires_at = case when not r.is_finishing then j.lease_expires_at end,
-      claimed_at = case when not r.is_finishing then j.claimed_at end,
       error_code = case when not r.is_finishing then j.error_code end,
       error_message = case when not r.is_finishing then j.error_message end
-    from result as r
-    where j.id = any (array[r.id]) and r.held_since is not null and r.outcome = 'delivered'
-    returning j.id, r.is_finishing
+    from (
+      select
+        r.*, w.completion = 'response' as is_finishing,
+        w.breaker_failures > 0 or w.breaker_state <> 'closed' as is_turning
+      from result as r
+      -- by its key, one after the other, whatever the planner knows of the table
+      cross join lateral (select s.workflow_id from marketplace.sync_jobs as s where s.id = r.job_id offset 0) as q
+      join marketplace.workflows as w on w.id = q.workflow_id
+    ) as r
+    where j.id = any (array[r.job_id]) and j.lease_id = r.lease_id and j.status = 'running'
+    returning
+      j.id, j.organization_id, j.claimed_at, j.attempt_count, j.finished_at, r.lease_id, r.status_code, r.duration_ms,
+      r.error_code, r.error, r.response, r.is_turning
+  ),
+  noted as (
+    insert into marketplace.sync_job_attempts as a (
+      id, started_at, organization_id, job_id, attempt, dispatch_outcome, dispatch_status, dispatch_ms, response,
+      error_code, error_message, result, ended_at
+    )
+    select
+      m.lease_id, m.claimed_at, m.organization_id, m.id, m.attempt_count, 'delivered', m.status_code, m.duration_ms,
+      left(m.response, 2000),
+      case when m.finished_at is null then m.error_code end, case when m.finished_at is null then left(m.error, 2000) end,
+      case when m.finished_at is not null then 'completed' end, m.finished_at
+    from moved as m
+    on conflict (job_id, id, started_at) do update
+      set dispatch_outcome = excluded.dispatch_outcome, dispatch_status = excluded.dispatch_status,
+        dispatch_ms = excluded.dispatch_ms, response = excluded.response,
+        error_code = excluded.error_code, error_message = excluded.error_message,
+        result = excluded.result, ended_at = excluded.ended_at
   )
-  select
-    (select count(*) from noted),
-    (select array_agg(m.id) from moved as m where m.is_finishing),
-    coalesce(bool_or(r.is_turning), false),
-    jsonb_agg(jsonb_build_object(
-      'job_id', r.id, 'lease_id', r.lease_id, 'outcome', r.outcome, 'status_code', r.status_code, 'duration_ms', r.duration_ms,
-      'error_code', r.error_code, 'error', r.error, 'response', r.response
-    )) filter (where r.outcome in ('delivered', 'unknown') and r.held_since is null),
-    jsonb_agg(jsonb_build_object(
-      'job_id', r.id, 'lease_id', r.lease_id, 'result', 'failed', 'outcome', r.outcome, 'status_code', r.status_code,
-      'duration_ms', r.duration_ms, 'error_code', coalesce(r.error_code, 'dispatch_failed'), 'error_message', r.error,
-      'response', r.response, 'retry_after_ms', r.retry_after_ms,
-      'retryable', coalesce(
-        r.retryable,
-        -- a client error is final, but for those that say "not now" (404: n8n has not registered the webhook yet)
-        not coalesce(r.status_code between 400 and 499 and r.status_code not in (404, 408, 409, 425, 429), false)
-      )
-    )) filter (where r.is_failing)
-  into v_recorded, v_finished, v_is_turning, v_late, v_failed
-  from result as r;
+  select array_agg(m.lease_id), array_agg(m.id) filter (where m.finished_at is not null), coalesce(bool_or(m.is_turning), false)
+  into v_delivered, v_finished, v_is_turning
+  from moved as m;
 
+  v_recorded := coalesce(cardinality(v_delivered), 0);
+  if v_recorded < jsonb_array_length(p_results) then
+    select jsonb_agg(r) into v_others
+    from jsonb_array_elements(p_results) as r
+    where v_delivered is null or (r ->> 'lease_id')::uuid <> all (v_delivered);
+    v_is_turning := true;
+  end if;
   if v_is_turning then
     perform marketplace._turn_breakers(p_results);
   end if;
   if v_finished is not null then
     perform marketplace._emit_job_events('sync.completed', v_finished);
   end if;
-  if v_late is not null then
-    v_recorded := v_recorded + marketplace._note_late_answers(v_late);
-  end if;
-  if v_failed is not null then
-    v_recorded := v_recorded + (select count(*) from marketplace._release_jobs(v_failed));
+  if v_others is not null then
+    v_recorded := v_recorded + marketplace._record_others(v_others);
   end if;
   return v_recorded;
 end
@@ -477,7 +538,7 @@ grant execute on function
   marketplace._release_jobs(jsonb),
   marketplace._finish_jobs(jsonb),
   marketplace._turn_breakers(jsonb),
-  marketplace._note_late_answers(jsonb),
+  marketplace._record_others(jsonb),
   marketplace.record_dispatches(jsonb),
   marketplace.reap_leases(int)
 to service_role;

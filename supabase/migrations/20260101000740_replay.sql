@@ -240,12 +240,21 @@ begin
   elsif v_job.finished_at is not null then
     raise exception 'job % is % already', p_job_id, v_job.status using errcode = 'MK409';
   end if;
-  update marketplace.sync_job_attempts as a
-  set result = 'cancelled', ended_at = clock_timestamp(), error_code = 'cancelled', error_message = left(p_reason, 2000)
-  where a.id = v_job.lease_id and a.started_at = v_job.claimed_at;
+  if v_job.status = 'running' then
+    insert into marketplace.sync_job_attempts as a (
+      id, started_at, organization_id, job_id, attempt, result, ended_at, error_code, error_message
+    )
+    values (
+      v_job.lease_id, v_job.claimed_at, v_job.organization_id, v_job.id, v_job.attempt_count,
+      'cancelled', clock_timestamp(), 'cancelled', left(p_reason, 2000)
+    )
+    on conflict (job_id, id, started_at) do update
+      set result = excluded.result, ended_at = excluded.ended_at,
+        error_code = excluded.error_code, error_message = excluded.error_message;
+  end if;
   update marketplace.sync_jobs as j
   set status = 'cancelled', finished_at = clock_timestamp(), error_code = 'cancelled', error_message = left(p_reason, 2000),
-    lease_id = null, lease_expires_at = null, claimed_at = null
+    lease_id = null, lease_expires_at = null
   where j.id = p_job_id;
 end
 $$;

@@ -172,8 +172,8 @@ begin
     select e.* from marketplace.webhook_events as e where e.correlation_id = p_correlation_id
   ),
   job as (
-    select j.id, j.status, j.replay_of, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count, w.slug as workflow, r.name as rule,
-      r.notify_integration_id
+    select j.id, j.status, j.replay_of, j.created_at, j.finished_at, j.error_code, j.error_message, j.attempt_count,
+      j.claimed_at, w.slug as workflow, r.name as rule, r.notify_integration_id
     from marketplace.sync_jobs as j
     join marketplace.workflows as w on w.id = j.workflow_id
     join marketplace.sync_rules as r on r.id = j.rule_id
@@ -213,6 +213,12 @@ begin
     union all
     select a.started_at, 3, 'claimed', a.workflow, jsonb_strip_nulls(jsonb_build_object('job_id', a.job_id, 'attempt', a.attempt, 'replay_of', a.replay_of)), null
     from attempt as a
+    union all
+    -- one that is on its way to its workflow has no row yet
+    select j.claimed_at, 3, 'claimed', j.workflow, jsonb_strip_nulls(jsonb_build_object('job_id', j.id, 'attempt', j.attempt_count, 'replay_of', j.replay_of)), null
+    from job as j
+    where j.status = 'running'
+      and not exists (select from attempt as a where a.job_id = j.id and a.attempt = j.attempt_count and a.started_at = j.claimed_at)
     union all
     select a.started_at + make_interval(secs => coalesce(a.dispatch_ms, 0)::float8 / 1000), 4,
       case a.dispatch_outcome when 'delivered' then 'dispatched' when 'failed' then 'dispatch_failed' else 'dispatch_unanswered' end,

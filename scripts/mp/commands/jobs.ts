@@ -241,7 +241,15 @@ export async function showJob(out: Output, sql: Sql, text: string): Promise<void
     select a.attempt, a.started_at, a.ended_at, a.dispatch_outcome, a.dispatch_status,
       a.dispatch_ms, a.result, a.error_code, a.error_message, a.response
     from marketplace.sync_job_attempts as a
-    where a.job_id = ${id} order by a.started_at`;
+    where a.job_id = ${id}
+    union all
+    -- on its way to its workflow: nothing is written down of it yet
+    select j.attempt_count, j.claimed_at, null, null, null, null, null, null, null, null
+    from marketplace.sync_jobs as j
+    where j.id = ${id} and j.status = 'running' and not exists (
+      select from marketplace.sync_job_attempts as a where a.job_id = j.id and a.id = j.lease_id
+    )
+    order by started_at`;
   const artifacts = await sql`
     select a.name, a.status, a.destination_path, a.size_bytes, a.destination_checksum,
       a.error_code, a.error_message

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(16);
+select plan(17);
 
 -- given a job that is due
 insert into marketplace.providers (slug, name, category, base_url)
@@ -45,10 +45,9 @@ select results_eq(
   $$ select 'running', 1, lease_id, now() + interval '5 minutes', now() from claimed $$,
   'the job is leased for as long as the workflow says'
 );
-select results_eq(
-  'select a.attempt, a.started_at, a.job_id, a.result, a.dispatch_outcome from marketplace.sync_job_attempts as a join claimed as c on c.lease_id = a.id',
-  $$ select 1, now(), job_id, null, null from claimed $$,
-  'the attempt is a row of its own, named by the lease'
+select is_empty(
+  'select 1 from marketplace.sync_job_attempts as a join claimed as c on c.job_id = a.job_id',
+  'the attempt has a row of its own as soon as there is something to write down of it'
 );
 
 -- then, its token
@@ -71,7 +70,7 @@ select is(
   (select job_id::text from claimed), 'the body names the job'
 );
 select is(
-  (select body - '{job,rule,event}'::text[] from claimed),
+  (select body::jsonb - '{job,rule,event}'::text[] from claimed),
   '{"workflow": "acme-run", "source": {"integration": "acme-files", "provider": "acme"},
     "destination": {"integration": "acme-backup", "provider": "acme"},
     "notify": {"integration": "acme-backup", "provider": "acme", "action": "chat.postMessage", "channel": null, "is_default": false}}',
@@ -79,7 +78,7 @@ select is(
 );
 select is((select body #>> '{rule,name}' from claimed), 'Acme mirror', 'the rule');
 select is(
-  (select (body -> 'event') - 'id' from claimed),
+  (select (body -> 'event')::jsonb - 'id' from claimed),
   '{"type": "file.added", "provider": "acme", "integration": "acme-files", "resource_path": "files/a.txt", "account": null, "occurred_at": null}',
   'and the event, without its payload'
 );
@@ -97,6 +96,11 @@ select is_empty(
 -- when its lease was lost and it comes up again
 update marketplace.sync_jobs set lease_expires_at = now() where id in (select job_id from claimed);
 do $$ begin perform marketplace.reap_leases(1000); end $$;
+select results_eq(
+  'select a.attempt, a.started_at, a.job_id, a.result, a.dispatch_outcome from marketplace.sync_job_attempts as a join claimed as c on c.lease_id = a.id',
+  $$ select 1, now(), job_id, 'lease_lost', null from claimed $$,
+  'even where nobody told of it: a row named by the lease'
+);
 update marketplace.sync_jobs set run_at = now() where id in (select job_id from claimed);
 update marketplace.workflows set sends_payload = true where slug = 'acme-run';
 create temp table second as select * from marketplace.claim_jobs(1000)
@@ -105,7 +109,7 @@ select results_eq('select attempt from second', array[2], 'the next attempt is c
 select isnt((select token from second), (select token from claimed), 'it has a token of its own');
 select isnt((select lease_id from second), (select lease_id from claimed), 'and a lease');
 select is(
-  (select body #> '{event,payload}' from second),
+  (select (body #> '{event,payload}')::jsonb from second),
   '{"size": 3}', 'a workflow that wants the payload is sent it'
 );
 

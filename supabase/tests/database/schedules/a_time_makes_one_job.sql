@@ -76,7 +76,7 @@ select is(pg_temp.matches(), 1, 'one that names some has both');
 update marketplace.sync_rules set next_run_at = now() - interval '1 second' where name = 'Nightly';
 do $$ begin perform marketplace.make_scheduled_jobs(); end $$;
 select is(
-  (select c.body -> 'event' from marketplace.claim_jobs() as c where c.workflow_slug = 'acme-run'), 'null', 'a workflow is told that there is none'
+  (select (c.body -> 'event')::jsonb from marketplace.claim_jobs() as c where c.workflow_slug = 'acme-run'), 'null', 'a workflow is told that there is none'
 );
 
 select * from finish();

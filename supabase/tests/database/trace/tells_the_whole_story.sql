@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(7);
+select plan(8);
 
 -- given a job whose first attempt was lost and whose second one copied a file
 insert into marketplace.providers (slug, name, category, base_url)
@@ -135,6 +135,14 @@ select is_empty(
 select is_empty(
   $$ select 1 from marketplace.trace('00000000-0000-4000-8000-000000000000') $$,
   'an unknown id has no story'
+);
+
+-- when it runs once more
+do $$ begin perform marketplace.replay_job(j.id) from job as j; perform marketplace.claim_jobs(1000); end $$;
+select results_eq(
+  $$ select t.stage, t.detail ->> 'attempt' from job as j, marketplace.trace(j.correlation_id) as t where t.detail ? 'replay_of' $$,
+  $$ values ('claimed', '1') $$,
+  'an attempt that is on its way to its workflow is told of as well'
 );
 
 select * from finish();
