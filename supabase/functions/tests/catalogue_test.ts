@@ -14,58 +14,20 @@ import { nextPage } from "../_shared/gateway/pagination.ts";
 import { buildRequest, type BuiltRequest, type Part } from "../_shared/gateway/request.ts";
 import { validate } from "../_shared/gateway/schema.ts";
 import { transform } from "../_shared/gateway/transform.ts";
+import { type Golden, type GoldenRequest, loadGoldens } from "./support/goldens.ts";
 
 const { SUPABASE_DB_URL } = Deno.env.toObject();
 if (!SUPABASE_DB_URL) {
   throw new Error("SUPABASE_DB_URL is not set: run `deno task start` and load .local/env");
 }
 
-/** Examples of one provider. */
-interface Golden {
-  /** The connection's way in; absent: the provider's own. */
-  auth?: ProviderRow["auth_type"];
-  settings?: Record<string, string | number>;
-  secrets?: Record<string, string>;
-  /** An integration's `api_base`, for providers that have no URL of their own. */
-  api_base?: string;
-  /** Headers of every request, credentials included. */
-  headers: Record<string, string>;
-  requests: GoldenRequest[];
-}
-
-/** One example; its body in one of `json`, `form` and `parts`, none otherwise. */
-interface GoldenRequest {
-  action: string;
-  parameters: Record<string, unknown>;
-  /** `METHOD url` */
-  sends: string;
-  headers?: Record<string, string>;
-  idempotency_key?: string;
-  json?: unknown;
-  form?: Record<string, string>;
-  parts?: Part[];
-  /** The handler makes the body; these parameters are left to it. */
-  rest?: Record<string, unknown>;
-  /** What the provider answers, and what becomes of it. */
-  answer?: unknown;
-  link?: string;
-  /** Parameters that change for the next page, all of them for a link; null: there is none. */
-  next?: Record<string, unknown> | null;
-  result?: unknown;
-}
-
-const GOLDEN = new URL("../_shared/gateway/golden/", import.meta.url);
 const CONTENT_TYPES = {
   json: "application/json",
   form: "application/x-www-form-urlencoded",
 } as const;
 
 const catalogue = await loadCatalogue(SUPABASE_DB_URL);
-const goldens = new Map<string, Golden>();
-for await (const { name } of Deno.readDir(GOLDEN)) {
-  const text = await Deno.readTextFile(new URL(name, GOLDEN));
-  goldens.set(name.replace(/\.json$/, ""), JSON.parse(text));
-}
+const goldens = loadGoldens();
 
 /** The URL without its query, and the query's pairs in an order that means nothing. */
 function splitUrl(url: string): [string, string[]] {

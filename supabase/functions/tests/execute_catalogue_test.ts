@@ -10,7 +10,7 @@ import { baseUrlOf } from "../_shared/gateway/credentials.ts";
 import type { ProviderRow } from "../_shared/gateway/catalogue.ts";
 import { authOf } from "../_shared/gateway/credentials.ts";
 import { fillBaseUrl } from "../_shared/gateway/path.ts";
-import type { Part } from "../_shared/gateway/request.ts";
+import { type GoldenRequest, loadGoldens } from "./support/goldens.ts";
 import { useDatabase } from "./support_queue.ts";
 import {
   connect,
@@ -25,29 +25,6 @@ import {
 const sql = useDatabase();
 const stand = useProvider(sql);
 
-interface Golden {
-  auth?: ProviderRow["auth_type"];
-  settings?: Record<string, string | number>;
-  secrets?: Record<string, string>;
-  api_base?: string;
-  headers: Record<string, string>;
-  requests: {
-    action: string;
-    parameters: Record<string, unknown>;
-    sends: string;
-    headers?: Record<string, string>;
-    idempotency_key?: string;
-    json?: unknown;
-    form?: Record<string, string>;
-    parts?: Part[];
-    rest?: unknown;
-    answer?: unknown;
-    result?: unknown;
-  }[];
-}
-
-const FOLDER = new URL("../_shared/gateway/golden/", import.meta.url);
-const names = [...Deno.readDirSync(FOLDER)].map(({ name }) => name.replace(/\.json$/, "")).sort();
 /** Requests that are signed hold no secret that an example could print. */
 const KEYS = { access_key_id: "AKIDEXAMPLE", secret_access_key: "example-secret-access-key" };
 
@@ -62,8 +39,7 @@ const handlers = new Map(
   `).map(({ slug, handler }) => [slug, handler]),
 );
 
-for (const name of names) {
-  const golden: Golden = JSON.parse(Deno.readTextFileSync(new URL(`${name}.json`, FOLDER)));
+for (const [name, golden] of loadGoldens()) {
   Deno.test(`${name}: what is documented is what arrives`, async () => {
     const [provider] = await sql<[ProviderRow]>`
       select * from marketplace.providers where slug = ${name}
@@ -153,7 +129,7 @@ function splitUrl(url: string): [string, string[]] {
 
 async function checkBody(
   { body, headers }: Received,
-  { json, form, parts }: Golden["requests"][number],
+  { json, form, parts }: GoldenRequest,
   about: string,
 ): Promise<void> {
   const text = () => new TextDecoder().decode(body);
