@@ -59,6 +59,7 @@ comment on table marketplace.webhook_events_default is
 alter table marketplace.webhook_events_default enable row level security;
 
 create index webhook_events_unprocessed_idx on marketplace.webhook_events (created_at, id) where not processed;
+create index webhook_events_created_at_idx on marketplace.webhook_events (created_at);
 create index webhook_events_integration_idx on marketplace.webhook_events (integration_id, created_at desc);
 create index webhook_events_correlation_id_idx on marketplace.webhook_events (correlation_id);
 

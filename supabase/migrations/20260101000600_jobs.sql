@@ -94,15 +94,18 @@ create unique index sync_jobs_rule_id_scheduled_at_key on marketplace.sync_jobs 
 create unique index sync_jobs_open_replay_key on marketplace.sync_jobs (replay_of)
   where status in ('pending', 'running') and replay_of is not null;
 create index sync_jobs_replay_of_idx on marketplace.sync_jobs (replay_of) where replay_of is not null;
--- run_at is in it so that what is not due yet is passed by without a look at the table
+-- run_at is in it so that what is not due yet is passed by without a look at the table, and the organization
+-- so that a member's jobs are counted without one
 create index sync_jobs_due_idx
   on marketplace.sync_jobs (workflow_id, is_parked, marketplace._claim_rank(run_at, priority), position, run_at)
+  include (organization_id)
   where status = 'pending';
 create index sync_jobs_parked_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
   where status = 'pending' and is_parked;
 create index sync_jobs_key_idx on marketplace.sync_jobs (workflow_id, concurrency_key, position)
   where status in ('pending', 'running') and concurrency_key is not null;
-create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id, lease_expires_at) where status = 'running';
+create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id, lease_expires_at) include (organization_id)
+  where status = 'running';
 create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead' and replayed_at is null;
 create index sync_jobs_finished_idx on marketplace.sync_jobs (finished_at) where finished_at is not null;
 create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at desc);

@@ -2,30 +2,71 @@
 
 create view marketplace.v_integration_health
 with (security_invoker = true) as
+with span as materialized (
+  select s.since, s.until, s.is_counted from marketplace._minute_spans('syncs', '24 hours') as s
+),
+-- of the last 24 hours, by where from and where to
+route as materialized (
+  select
+    m.source_integration_id as source_id, m.destination_integration_id as destination_id,
+    sum(m.completed_count)::bigint as completed_count, sum(m.failed_count)::bigint as failed_count,
+    max(m.last_completed_at) as last_completed_at
+  from (
+    select c.source_integration_id, c.destination_integration_id, c.completed_count, c.failed_count, c.last_completed_at
+    from span as s
+    join marketplace.sync_minutes as c on c.minute = s.since
+    where s.is_counted
+    union all
+    -- what is not counted yet: this minute, the last one or two, and those in which something has just changed
+    select a.source_id, a.destination_id, a.completed_count, a.failed_count, a.last_completed_at
+    from span as s
+    cross join lateral (
+      select
+        n.source_integration_id as source_id, coalesce(n.destination_integration_id, n.source_integration_id) as destination_id,
+        count(*) filter (where n.status = 'completed') as completed_count, count(*) filter (where n.status = 'failed') as failed_count,
+        max(n.completed_at) as last_completed_at
+      from marketplace.artifact_syncs as n
+      where n.created_at >= s.since and n.created_at < s.until and n.created_at > now() - interval '24 hours'
+      group by 1, 2
+    ) as a
+    where not s.is_counted
+  ) as m
+  group by 1, 2
+),
+syncs as materialized (
+  select
+    e.integration_id, sum(r.completed_count)::bigint as completed_24h, sum(r.failed_count)::bigint as failed_24h,
+    max(r.last_completed_at) as last_completed_at
+  from route as r
+  cross join lateral (select r.source_id union select r.destination_id) as e (integration_id)
+  group by 1
+)
 select
   i.slug, i.name, i.provider, i.category, i.status, i.health_status, i.error_message, i.health_checked_at,
-  last_event.created_at as last_event_at,
+  -- today's partition first: only of a quiet one all are opened
+  coalesce(
+    (
+      select e.created_at
+      from marketplace.webhook_events as e
+      where e.integration_id = i.id and e.created_at > now() - interval '1 hour'
+      order by e.created_at desc
+      limit 1
+    ),
+    (
+      select e.created_at
+      from marketplace.webhook_events as e
+      -- said so that none but the index by integration will do, however rare its events are
+      where e.integration_id between i.id and i.id
+      order by e.integration_id, e.created_at desc
+      limit 1
+    )
+  ) as last_event_at,
   syncs.last_completed_at,
   coalesce(syncs.completed_24h, 0) as completed_24h,
   coalesce(syncs.failed_24h, 0) as failed_24h,
   i.organization_id, i.id as integration_id
 from marketplace.integrations as i
-left join lateral (
-  select e.created_at
-  from marketplace.webhook_events as e
-  where e.integration_id = i.id
-  order by e.created_at desc
-  limit 1
-) as last_event on true
-left join lateral (
-  select
-    max(a.completed_at) as last_completed_at,
-    count(*) filter (where a.status = 'completed') as completed_24h,
-    count(*) filter (where a.status = 'failed') as failed_24h
-  from marketplace.artifact_syncs as a
-  where i.id in (a.source_integration_id, a.destination_integration_id)
-    and a.created_at > now() - interval '24 hours'
-) as syncs on true
+left join syncs on syncs.integration_id = i.id
 order by i.slug;
 comment on view marketplace.v_integration_health is
   'Each integration: its status, what was last wrong with it, its last event, and its artifact syncs of the last 24 hours.';
@@ -108,11 +149,31 @@ comment on view marketplace.v_webhook_rejections is 'Refused deliveries by minut
 
 create view marketplace.v_event_rates
 with (security_invoker = true) as
+with span as materialized (
+  select s.since, s.until, s.is_counted from marketplace._minute_spans('events', '1 hour') as s
+)
 select
-  date_trunc('minute', e.created_at) as minute, e.provider, e.event_type,
-  count(*) as event_count, count(*) filter (where not e.processed) as waiting_count, sum(e.job_count) as job_count
-from marketplace.webhook_events as e
-where e.created_at > now() - interval '1 hour'
+  r.minute, r.provider, r.event_type,
+  sum(r.event_count)::bigint as event_count, sum(r.waiting_count)::bigint as waiting_count, sum(r.job_count)::bigint as job_count
+from (
+  select c.minute, c.provider, c.event_type, c.event_count, 0 as waiting_count, c.job_count
+  from span as s
+  join marketplace.event_minutes as c on c.minute = s.since
+  where s.is_counted
+  union all
+  -- what is not counted yet: this minute, the last one or two, and those in which events wait
+  select e.minute, e.provider, e.event_type, e.event_count, e.waiting_count, e.job_count
+  from span as s
+  cross join lateral (
+    select
+      marketplace._minute_of(w.created_at) as minute, w.provider, w.event_type,
+      count(*) as event_count, count(*) filter (where not w.processed) as waiting_count, sum(w.job_count) as job_count
+    from marketplace.webhook_events as w
+    where w.created_at >= s.since and w.created_at < s.until and w.created_at > now() - interval '1 hour'
+    group by 1, 2, 3
+  ) as e
+  where not s.is_counted
+) as r
 group by 1, 2, 3
 order by 1 desc, 4 desc;
 comment on view marketplace.v_event_rates is 'Events of the last hour by minute, provider and type.';

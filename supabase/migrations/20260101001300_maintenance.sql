@@ -112,5 +112,6 @@ revoke all on all functions in schema marketplace from public;
 
 select marketplace.ensure_partitions();
 select marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
+select marketplace._schedule('marketplace_counts', '10 seconds', '* * * * *', 'select marketplace.count_minutes()');
 select marketplace._schedule('marketplace_partitions', '7 * * * *', null, 'select marketplace.ensure_partitions()');
 select marketplace._schedule('marketplace_retention', '*/10 * * * *', null, 'select marketplace.apply_retention()');

@@ -589,6 +589,34 @@ export type Database = {
         };
         Relationships: [];
       };
+      "event_minutes": {
+        Row: {
+          "event_count": number;
+          "event_type": string;
+          "job_count": number;
+          "minute": string;
+          "organization_id": string;
+          "provider": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "event_count": number;
+          "event_type": string;
+          "job_count": number;
+          "minute": string;
+          "organization_id": string;
+          "provider": string;
+        };
+        Update: {
+          "event_count"?: number;
+          "event_type"?: string;
+          "job_count"?: number;
+          "minute"?: string;
+          "organization_id"?: string;
+          "provider"?: string;
+        };
+        Relationships: [];
+      };
       "execution_logs": {
         Row: {
           "action": string;
@@ -877,6 +905,25 @@ export type Database = {
             referencedColumns: ["slug"];
           },
         ];
+      };
+      "minute_marks": {
+        Row: {
+          "made_by": unknown;
+          "mark": string;
+          "minute": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "made_by"?: unknown;
+          "mark": string;
+          "minute": string;
+        };
+        Update: {
+          "made_by"?: unknown;
+          "mark"?: string;
+          "minute"?: string;
+        };
+        Relationships: [];
       };
       "notification_endpoints": {
         Row: {
@@ -1683,6 +1730,37 @@ export type Database = {
           },
         ];
       };
+      "sync_minutes": {
+        Row: {
+          "completed_count": number;
+          "destination_integration_id": string;
+          "failed_count": number;
+          "last_completed_at": string | null;
+          "minute": string;
+          "organization_id": string;
+          "source_integration_id": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "completed_count": number;
+          "destination_integration_id": string;
+          "failed_count": number;
+          "last_completed_at"?: string | null;
+          "minute": string;
+          "organization_id": string;
+          "source_integration_id": string;
+        };
+        Update: {
+          "completed_count"?: number;
+          "destination_integration_id"?: string;
+          "failed_count"?: number;
+          "last_completed_at"?: string | null;
+          "minute"?: string;
+          "organization_id"?: string;
+          "source_integration_id"?: string;
+        };
+        Relationships: [];
+      };
       "sync_rules": {
         Row: {
           "absorbs": boolean;
@@ -2244,10 +2322,10 @@ export type Database = {
       "v_event_rates": {
         Row: {
           "event_count": number | null;
-          "event_type": string;
+          "event_type": string | null;
           "job_count": number | null;
           "minute": string | null;
-          "provider": string;
+          "provider": string | null;
           "waiting_count": number | null;
         };
         ComputedFields: never;
@@ -2682,6 +2760,13 @@ export type Database = {
         Returns: string;
       };
       "connection_context": { Args: { "p_connection_id": string }; Returns: Json };
+      "count_minutes": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "events": number;
+          "syncs": number;
+        }[];
+      };
       "count_rejections": { Args: { "p_rows": Json }; Returns: number };
       "create_api_key": {
         Args: {

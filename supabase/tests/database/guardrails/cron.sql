@@ -13,6 +13,7 @@ select set_eq(
   'select jobname, command from our_job',
   $$ values
     ('marketplace_sweep', 'select marketplace.sweep()'),
+    ('marketplace_counts', 'select marketplace.count_minutes()'),
     ('marketplace_partitions', 'select marketplace.ensure_partitions()'),
     ('marketplace_retention', 'select marketplace.apply_retention()'),
     ('marketplace_maintain', 'select marketplace.maintain_connections()'),
@@ -25,8 +26,9 @@ select is_empty(
   -- pg_cron before 1.5 knows no seconds
   $$ select jobname, schedule from our_job
      where schedule not in ('7 * * * *', '*/10 * * * *') and (jobname, schedule) <> ('marketplace_maintain', '* * * * *')
-       and (jobname not in ('marketplace_sweep', 'marketplace_feeds') or schedule not in ('5 seconds', '* * * * *')) $$,
-  'the sweeps every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, the rest every ten minutes'
+       and (jobname not in ('marketplace_sweep', 'marketplace_feeds') or schedule not in ('5 seconds', '* * * * *'))
+       and (jobname <> 'marketplace_counts' or schedule not in ('10 seconds', '* * * * *')) $$,
+  'sweeps and counts every few seconds, or every minute where pg_cron knows no seconds; connections every minute; partitions every hour, the rest every ten minutes'
 );
 select cmp_ok(
   (select count(*) from our_job)::int,
@@ -43,7 +45,7 @@ begin
   perform marketplace._schedule('marketplace_sweep', '5 seconds', '* * * * *', 'select marketplace.sweep()');
 end
 $$;
-select is((select count(*) from our_job)::int, 7, 'scheduling a job again replaces it');
+select is((select count(*) from our_job)::int, 8, 'scheduling a job again replaces it');
 
 select * from finish();
 rollback;

@@ -42,7 +42,8 @@ select set_eq(
     '_alerts',
     'create_api_key', 'revoke_api_key', 'oauth_key', 'update_connection', 'connecting_context', 'connection_context',
     '_forget_grant_secrets', 'lease_refresh', 'store_tokens', 'claim_expiring_tokens', 'open_grant', 'revoke_connection',
-    'ring_maintain', '_webhook_address', 'claim_channel_tasks', 'claim_webhooks'
+    'ring_maintain', '_webhook_address', 'claim_channel_tasks', 'claim_webhooks',
+    '_note_changed_minute', '_minute_spans'
   ],
   'exactly these functions run with the rights of their owner'
 );
@@ -52,7 +53,9 @@ select is_empty(
 );
 select set_eq(
   $$ select name from executable where role = 'authenticated' $$,
-  array['uuid_v7', 'my_organization_ids', 'trace', 'create_api_key', 'revoke_api_key', 'update_connection'],
+  array[
+    'uuid_v7', 'my_organization_ids', 'trace', 'create_api_key', 'revoke_api_key', 'update_connection', '_minute_of', '_minute_spans'
+  ],
   'a signed-in user may execute exactly these functions'
 );
 select is_empty(

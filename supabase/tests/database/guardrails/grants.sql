@@ -47,7 +47,7 @@ select is_empty('table beyond_reading', 'a signed-in user reads and never writes
 select set_eq(
   $$ select distinct relation from granted where role = 'authenticated' $$,
   array[
-    'organizations', 'organization_members', 'providers', 'actions', 'integrations', 'webhook_events',
+    'organizations', 'organization_members', 'providers', 'actions', 'integrations', 'webhook_events', 'event_minutes', 'sync_minutes',
     'workflows', 'sync_rules', 'sync_jobs', 'sync_job_attempts', 'artifact_syncs', 'api_quotas', 'execution_logs', 'notification_endpoints',
     'api_keys', 'connections', 'v_expiring_connections',
     'sync_cursors', 'watch_channels', 'provider_webhooks', 'v_sync_cursors', 'v_watch_channels',
