@@ -86,14 +86,14 @@ Deno.test("n8n and the files are compared and brought together", async (t) => {
       (node.parameters.options as { timeout: number }).timeout = 29_000;
 
       await t.step("an edit in n8n is named by its node, by doctor too", async () => {
-        await plant({
+        await plant([{
           check: "n8n_workflows",
           subject: new RegExp(`^${MIRROR}$`),
           message: /another one in n8n than in n8n\/workflows/,
           remedy: /mp n8n diff/,
           plant: () => bring(edited),
           undo: () => Promise.resolve(),
-        }, doctor);
+        }], doctor);
         const row = (await diff(1))[MIRROR]!;
         assert.deepEqual([row.state, row.nodes], ["different", ["Announce the result"]]);
       });
@@ -120,14 +120,14 @@ Deno.test("n8n and the files are compared and brought together", async (t) => {
       });
 
       await t.step("a workflow that is not published is named, and published by push", async () => {
-        await plant({
+        await plant([{
           check: "n8n_workflows",
           subject: new RegExp(`^${MIRROR}$`),
           message: /is in n8n, but not published/,
           remedy: /mp n8n push/,
           plant: () => unpublish(MIRROR),
           undo: () => Promise.resolve(),
-        }, doctor);
+        }], doctor);
         assert.equal((await diff(1))[MIRROR]!.state, "not published");
         assert.deepEqual(await push(), [MIRROR]);
         await diff(0);
@@ -172,14 +172,14 @@ Deno.test("n8n and the files are compared and brought together", async (t) => {
 
   await t.step("doctor names an n8n that does not answer", async () => {
     const silent = "http://127.0.0.1:1";
-    await plant({
+    await plant([{
       check: "n8n_reachable",
       subject: /^n8n$/,
       message: /http:\/\/127\.0\.0\.1:1 cannot be reached/,
       remedy: /N8N_URL/,
       plant: () => Promise.resolve(),
       undo: () => Promise.resolve(),
-    }, async (code) => {
+    }], async (code) => {
       const ran = await run(["--db-url", dbUrl, "doctor", "--json"], { env: { N8N_URL: silent } });
       assert.equal(ran.code, code, ran.error);
       return JSON.parse(ran.out);

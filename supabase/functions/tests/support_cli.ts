@@ -81,22 +81,33 @@ export interface Examined {
   }[];
 }
 
-/** Plants a fault, sees that doctor names it, and takes it back. @param doctor ends with the code */
+/**
+ * Plants faults, sees that doctor names them, and takes them back.
+ *
+ * @param doctor ends with the code
+ */
 export async function plant(
-  fault: Fault,
+  faults: readonly Fault[],
   doctor: (code: number) => Promise<Examined>,
 ): Promise<void> {
-  await fault.plant();
+  const planted: Fault[] = [];
   try {
+    for (const fault of faults) {
+      planted.push(fault);
+      await fault.plant();
+    }
     const { ok, checks } = await doctor(1);
     assert.equal(ok, false);
-    const { state, findings } = checks.find(({ name }) => name === fault.check)!;
-    assert.equal(state, "problem", fault.check);
-    const found = findings.find(({ subject }) => fault.subject.test(subject));
-    assert.ok(found, `${fault.check}: ${JSON.stringify(findings)}`);
-    assert.match(found.message, fault.message);
-    assert.match(found.remedy, fault.remedy);
+    for (const { check, subject, message, remedy } of faults) {
+      const { state, findings } = checks.find(({ name }) => name === check)!;
+      assert.equal(state, "problem", check);
+      const found = findings.find((finding) =>
+        subject.test(finding.subject) && message.test(finding.message)
+      );
+      assert.ok(found, `${check}: ${JSON.stringify(findings)}`);
+      assert.match(found.remedy, remedy);
+    }
   } finally {
-    await fault.undo();
+    for (const fault of planted.reverse()) await fault.undo();
   }
 }
