@@ -25,6 +25,8 @@ import type {
   DriveFileFixture,
   DriveFileInfo,
 } from "./providers/google/drive_fixtures.ts";
+import type { JiraIssue } from "./providers/jira/mod.ts";
+import type { LinearIssue } from "./providers/linear/mod.ts";
 import type { NocoTableFixture } from "./providers/nocodb/mod.ts";
 import type { NocoRecord } from "./providers/nocodb/where.ts";
 import type { OdooFixture } from "./providers/odoo/mod.ts";
@@ -275,6 +277,16 @@ export class SandboxClient {
   async nocoRecords(table: string): Promise<NocoRecord[]> {
     const path = `/nocodb/tables/${encodeURIComponent(table)}/records`;
     return (await this.#json<{ records: NocoRecord[] }>("GET", path)).records;
+  }
+
+  /** Every issue in Linear, archived ones included. */
+  async linearIssues(): Promise<LinearIssue[]> {
+    return (await this.#json<{ issues: LinearIssue[] }>("GET", "/linear/issues")).issues;
+  }
+
+  /** Every issue in Jira. */
+  async jiraIssues(): Promise<JiraIssue[]> {
+    return (await this.#json<{ issues: JiraIssue[] }>("GET", "/jira/issues")).issues;
   }
 
   /** Adds a Slack channel. */

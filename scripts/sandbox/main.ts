@@ -8,7 +8,7 @@ const base = Number(Deno.env.get("MARKETPLACE_PORT") ?? 24960);
 const port = Number(Deno.args[0] ?? base + 2);
 const sandbox = startSandbox({ port, s3Port: Number(Deno.args[1] ?? port + 1) });
 console.log(
-  `providers ${sandbox.url}/{github,google,nocodb,odoo,slack,_control}\nS3        ${sandbox.s3Url}`,
+  `providers ${sandbox.url}/{github,google,jira,linear,nocodb,odoo,slack,_control}\nS3        ${sandbox.s3Url}`,
 );
 
 const stop = () => void sandbox.stop().then(() => Deno.exit(0));

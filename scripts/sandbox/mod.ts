@@ -9,6 +9,8 @@ import type { ObservedEnv, Provider, Sandbox } from "./core/provider.ts";
 import { Pushes } from "./core/pushes.ts";
 import { createGitHub, DOWNLOADS_AT } from "./providers/github/mod.ts";
 import { createGoogle } from "./providers/google/mod.ts";
+import { createJira } from "./providers/jira/mod.ts";
+import { createLinear } from "./providers/linear/mod.ts";
 import { createNocoDB } from "./providers/nocodb/mod.ts";
 import { createOdoo } from "./providers/odoo/mod.ts";
 import { createSlack } from "./providers/slack.ts";
@@ -16,6 +18,8 @@ import { createS3 } from "./s3/server.ts";
 
 export { GITHUB_TOKEN } from "./providers/github/mod.ts";
 export { GOOGLE_CREDENTIALS } from "./providers/google/mod.ts";
+export { JIRA_CREDENTIALS } from "./providers/jira/mod.ts";
+export { LINEAR_CREDENTIALS } from "./providers/linear/mod.ts";
 export { NOCODB_TOKEN } from "./providers/nocodb/mod.ts";
 export { ODOO_CREDENTIALS } from "./providers/odoo/mod.ts";
 export { SLACK_TOKEN } from "./providers/slack.ts";
@@ -44,9 +48,9 @@ export interface RunningSandbox {
 
 /**
  * Starts stand-ins for the services that no test can reach: GitHub under `/github`, Google under
- * `/google`, NocoDB under `/nocodb`, Odoo under `/odoo`, Slack under `/slack`, and S3 on a port of
- * its own. They behave as those services document, misbehave on demand (`/_control/faults`) and tell what they were asked
- * (`/_control/journal`).
+ * `/google`, Jira under `/jira`, Linear under `/linear`, NocoDB under `/nocodb`, Odoo under `/odoo`,
+ * Slack under `/slack`, and S3 on a port of its own. They behave as those services document,
+ * misbehave on demand (`/_control/faults`) and tell what they were asked (`/_control/journal`).
  *
  * @throws Deno.errors.AddrInUse when a port is taken
  */
@@ -66,6 +70,8 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
 
   const github = createGitHub(sandbox, "/github");
   const google = createGoogle(sandbox, "/google");
+  const jira = createJira(sandbox);
+  const linear = createLinear(sandbox);
   const nocodb = createNocoDB(sandbox);
   const odoo = createOdoo(sandbox);
   const slack = createSlack(sandbox);
@@ -80,10 +86,15 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   };
   mount(rest, "/github", github);
   mount(rest, "/google", google);
+  mount(rest, "/jira", jira);
+  mount(rest, "/linear", linear);
   mount(rest, "/nocodb", nocodb);
   mount(rest, "/odoo", odoo);
   mount(rest, "/slack", slack);
-  rest.route("/_control", createControl(sandbox, [github, google, nocodb, odoo, slack, s3]));
+  rest.route(
+    "/_control",
+    createControl(sandbox, [github, google, jira, linear, nocodb, odoo, slack, s3]),
+  );
 
   // Download URLs and S3 share the port: to a client of GitHub both are another origin.
   const downloads = new Hono<ObservedEnv>();

@@ -28,7 +28,7 @@ comment on column marketplace.providers.request_headers is 'Headers of every req
 comment on column marketplace.providers.rate_limit is
   'Where the provider says what is left: limit_header, remaining_header, reset_header, reset_format (epoch_s, epoch_ms, delta_s, iso), retry_after_header; and a default quota {limit, window_seconds}.';
 comment on column marketplace.providers.response_errors is
-  'How a failure looks in an answer of status 2xx: pointer, success, code, message, rate_limited, unauthorized. Empty: statuses tell.';
+  'How a failure looks in an answer of status 2xx: pointer, success, code, message, rate_limited, unauthorized, rejected. Empty: statuses tell.';
 comment on column marketplace.providers.health_action is 'Action that proves a credential works; run when a connection is made.';
 comment on column marketplace.providers.webhook_config is
   'How deliveries are verified and normalised, as data; see the marketplace-webhook function''s README.';

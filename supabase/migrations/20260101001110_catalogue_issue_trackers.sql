@@ -33,8 +33,9 @@ select marketplace.register_provider(
   p_health_action => 'viewer',
   p_response_errors => $json$
   {
-    "pointer": "/errors", "code": "/errors/0/extensions/code", "message": "/errors/0/message",
-    "rate_limited": ["RATELIMITED"], "unauthorized": ["AUTHENTICATION_ERROR"]
+    "pointer": "/errors", "code": "/errors/0/extensions/code",
+    "message": ["/errors/0/extensions/userPresentableMessage", "/errors/0/message"],
+    "rate_limited": ["RATELIMITED"], "unauthorized": ["AUTHENTICATION_ERROR"], "rejected": ["INPUT_ERROR", "GRAPHQL_VALIDATION_FAILED"]
   }
   $json$
 );

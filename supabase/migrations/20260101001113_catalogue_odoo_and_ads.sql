@@ -21,7 +21,7 @@ select marketplace.register_provider(
   $json$,
   p_rate_limit => '{"quota": {"limit": 60, "window_seconds": 60}}',
   p_health_action => 'common.authenticate',
-  p_response_errors => '{"pointer": "/error", "code": "/error/data/name", "message": "/error/data/message", "unauthorized": ["odoo.exceptions.AccessDenied", "odoo.http.SessionExpiredException"]}',
+  p_response_errors => '{"pointer": "/error", "code": "/error/data/name", "message": "/error/data/message", "unauthorized": ["odoo.exceptions.AccessDenied", "odoo.http.SessionExpiredException"], "rejected": ["odoo.exceptions.ValidationError", "odoo.exceptions.UserError", "odoo.exceptions.MissingError"]}',
   p_docs_url => 'https://www.odoo.com/documentation/18.0/developer/howtos/web_services.html'
 );
 

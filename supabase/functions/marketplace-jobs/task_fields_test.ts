@@ -74,7 +74,7 @@ Deno.test("every provider makes, finds and reads tasks with actions of its own",
 
 Deno.test("a repeated request has the same id", () => {
   const id = idFrom("rule:message");
-  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
   assert.equal(id, idFrom("rule:message"));
   assert.notEqual(id, idFrom("rule:other"));
 });
@@ -91,4 +91,15 @@ Deno.test("a task of an earlier attempt is known by its message", () => {
   assert.equal(taskProvider("odoo").found([], origin), null);
   assert.equal(taskProvider("linear").found({ nodes: [{ id: "u" }] }, origin), "u");
   assert.equal(taskProvider("jira").found({ issues: [{ id: "10" }] }, origin), "10");
+});
+
+Deno.test("an issue of Jira has a link where its site is known", () => {
+  const { linkOf } = taskProvider("jira");
+  const self = (base: string) => `${base}/rest/api/3/issue/10001`;
+  assert.equal(
+    linkOf({ key: "OPS-7", self: self("https://acme.atlassian.net") }),
+    "https://acme.atlassian.net/browse/OPS-7",
+  );
+  assert.equal(linkOf({ key: "OPS-7", self: self("https://api.atlassian.com/ex/jira/1-2") }), null);
+  assert.equal(linkOf({ key: "OPS-7" }), null);
 });

@@ -140,7 +140,13 @@ const PROVIDERS: Record<string, TaskProvider> = {
     found: (result) => text(member(first(member(result, "issues")), "id")),
     idOf: (result) => text(member(result, "key")) ?? text(member(result, "id")),
     read: (id) => ({ action: "getIssue", parameters: { issueIdOrKey: id, fields: ["summary"] } }),
-    linkOf: () => null,
+    linkOf: (result) => {
+      // An app reaches its site by an address that is nobody else's.
+      const [, site] = /^(https?:\/\/(?!api\.atlassian\.com\/).*)\/rest\/api\/\d+\/issue\//
+        .exec(text(member(result, "self")) ?? "") ?? [];
+      const key = text(member(result, "key"));
+      return site && key ? `${site}/browse/${key}` : null;
+    },
   },
 };
 
@@ -160,11 +166,11 @@ export function marker(messageId: string): string {
   return `Gmail message ${messageId}`;
 }
 
-/** A UUID that always comes out the same for a key. */
+/** A UUID that always comes out the same for a key, in the form of a random one: Linear takes no other. */
 export function idFrom(key: string): string {
   const hex = createHash("sha256").update(key).digest("hex");
   const variant = ((parseInt(hex[16]!, 16) & 3) | 8).toString(16);
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-${variant}${
     hex.slice(17, 20)
   }-${hex.slice(20, 32)}`;
 }

@@ -69,6 +69,14 @@ const PROVIDERS: Record<
     config: () => ({ api_base: at("odoo"), db: "sandbox", login: "sandbox@example.com", uid: 2 }),
     secrets: { password: "sandbox-odoo-key" },
   },
+  linear: {
+    config: () => ({ api_base: at("linear") }),
+    secrets: { api_token: "lin_api_sandbox" },
+  },
+  jira: {
+    config: () => ({ api_base: at("jira"), site: "sandbox", email: "ada@example.com" }),
+    secrets: { api_token: "sandbox-jira-token" },
+  },
   nocodb: {
     config: () => ({ api_base: at("nocodb") }),
     secrets: { api_token: "sandbox-nocodb-token" },

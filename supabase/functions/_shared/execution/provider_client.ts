@@ -377,12 +377,13 @@ export class ProviderClient {
     const said = readProviderError(provider.response_errors, body);
     if (!said) return undefined;
     if (said.kind === "rate_limited") return this.#rateLimited({ status, headers, body, text });
-    const reason = said.kind === "unauthorized" ? "provider_unauthorized" : undefined;
+    const isUnauthorized = said.kind === "unauthorized";
+    const reason = said.kind === "failed" ? undefined : `provider_${said.kind}`;
     return this.#providerError(
       status,
       `refused: ${said.message ?? said.code ?? "no reason given"}`,
       {
-        effect: reason ? "none" : "refused",
+        effect: isUnauthorized ? "none" : "refused",
         retryable: TRANSIENT.test(said.code ?? ""),
         body,
         code: said.code,
@@ -527,9 +528,20 @@ function providerMessage(body: unknown): string | undefined {
     member(body, "error_description"),
     member(body, "detail"),
     error,
+    ...atlassianMessages(member(body, "errorMessages"), member(body, "errors")),
   ];
   const found = candidates.find((candidate) => typeof candidate === "string") as string | undefined;
   return found?.replace(/\s+/g, " ").slice(0, 200).replace(/\.$/, "");
+}
+
+/** Atlassian's: what is wrong with fields stands beside their names, and all else in a list. */
+function atlassianMessages(messages: unknown, errors: unknown): string[] {
+  if (!Array.isArray(messages)) return [];
+  const ofFields = typeof errors === "object" && errors !== null
+    ? Object.entries(errors).map(([field, message]) => `${field}: ${message}`)
+    : [];
+  const all = [...messages.map(String), ...ofFields].join("; ");
+  return all === "" ? [] : [all];
 }
 
 function parse(text: string): unknown {

@@ -135,11 +135,14 @@ export const ResponseErrors = z.strictObject({
   /** It is a failure when that place holds anything but this; absent: when it holds anything. */
   success: z.union([z.string(), z.number(), z.boolean()]).optional(),
   code: Pointer.optional(),
-  message: Pointer.optional(),
+  /** Several places are looked at in turn. */
+  message: z.union([Pointer, z.array(Pointer)]).optional(),
   /** Codes that mean "too many requests". */
   rate_limited: z.array(z.string()).optional(),
   /** Codes that mean "this credential is no longer good". */
   unauthorized: z.array(z.string()).optional(),
+  /** Codes that mean "it would be refused again"; of others it is not known. */
+  rejected: z.array(z.string()).optional(),
 });
 export type ResponseErrors = z.infer<typeof ResponseErrors>;
 

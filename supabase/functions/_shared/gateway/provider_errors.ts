@@ -6,7 +6,8 @@ import { atPointer } from "./pointer.ts";
 export interface ProviderError {
   code: string | undefined;
   message: string | undefined;
-  kind: "rate_limited" | "unauthorized" | "rejected";
+  /** `rejected` would be so again; of `failed` nobody knows. */
+  kind: "rate_limited" | "unauthorized" | "rejected" | "failed";
 }
 
 /**
@@ -25,12 +26,17 @@ export function readProviderError(
     : decisive !== config.success;
   if (!isFailure) return undefined;
   const code = text(config.code === undefined ? undefined : atPointer(body, config.code));
-  const message = text(config.message === undefined ? code : atPointer(body, config.message));
-  const kind = code !== undefined && config.rate_limited?.includes(code)
+  const message = config.message === undefined
+    ? code
+    : [config.message].flat().map((at) => text(atPointer(body, at))).find((each) => each);
+  const means = (codes: string[] | undefined) => code !== undefined && codes?.includes(code);
+  const kind = means(config.rate_limited)
     ? "rate_limited"
-    : code !== undefined && config.unauthorized?.includes(code)
+    : means(config.unauthorized)
     ? "unauthorized"
-    : "rejected";
+    : means(config.rejected)
+    ? "rejected"
+    : "failed";
   return { code, message, kind };
 }
 

@@ -9,6 +9,7 @@ Deno.test("a flag that is not true is a failure", () => {
     code: "/error",
     rate_limited: ["ratelimited"],
     unauthorized: ["invalid_auth"],
+    rejected: ["channel_not_found"],
   };
   assert.equal(readProviderError(slack, { ok: true }), undefined);
   assert.deepEqual(readProviderError(slack, { ok: false, error: "channel_not_found" }), {
@@ -21,7 +22,7 @@ Deno.test("a flag that is not true is a failure", () => {
     readProviderError(slack, { ok: false, error: "invalid_auth" })?.kind,
     "unauthorized",
   );
-  assert.equal(readProviderError(slack, "no JSON")?.kind, "rejected");
+  assert.equal(readProviderError(slack, "no JSON")?.kind, "failed");
 });
 
 Deno.test("errors that are there are a failure, an empty list is none", () => {
@@ -39,6 +40,18 @@ Deno.test("errors that are there are a failure, an empty list is none", () => {
     }),
     { code: "RATELIMITED", message: "Slow down", kind: "rate_limited" },
   );
+});
+
+Deno.test("what is meant for people is told before what is not", () => {
+  const linear: ResponseErrors = {
+    pointer: "/errors",
+    message: ["/errors/0/extensions/userPresentableMessage", "/errors/0/message"],
+  };
+  const said = (extensions: Record<string, unknown>) =>
+    readProviderError(linear, { errors: [{ message: "Argument Validation Error", extensions }] });
+  assert.equal(said({ userPresentableMessage: "title is empty." })?.message, "title is empty.");
+  assert.equal(said({ userPresentableMessage: "" })?.message, "Argument Validation Error");
+  assert.equal(said({})?.message, "Argument Validation Error");
 });
 
 Deno.test("a provider that uses statuses reports nothing here", () => {
