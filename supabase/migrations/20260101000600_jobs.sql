@@ -277,7 +277,7 @@ create table marketplace.api_quotas (
   constraint api_quotas_window_check check (resets_at >= window_started_at)
 ) with (fillfactor = 70);
 comment on table marketplace.api_quotas is
-  'How much of a provider''s rate limit is spent in the running window. Reserved by begin_execution before a call, corrected by finish_execution and observe_quota from the provider''s answers; members of its organization read it.';
+  'How much of a provider''s rate limit is spent in the running window. Reserved by begin_execution before a call, corrected by finish_executions and observe_quota from the provider''s answers; members of its organization read it.';
 comment on column marketplace.api_quotas.reserved_count is 'For calls under way; an answer turns it into use, or gives it back.';
 comment on column marketplace.api_quotas.observed_count is
   'The highest use that the provider has told in this window: an answer that tells less has been overtaken on its way.';
@@ -324,7 +324,7 @@ create table marketplace.execution_logs (
   )
 ) partition by range (created_at);
 comment on table marketplace.execution_logs is
-  'Every action that somebody asked for, partitioned by day: who, what, where, when, and how it went. Begun by begin_execution, ended by finish_execution; members read theirs, owners and admins all of the organization.';
+  'Every action that somebody asked for, partitioned by day: who, what, where, when, and how it went. Begun by begin_execution, ended by finish_executions; members read theirs, owners and admins all of the organization.';
 comment on column marketplace.execution_logs.attempt_count is 'Requests that went to the provider: 0 when it was refused before.';
 comment on column marketplace.execution_logs.request is 'Method, URL and parameters; credentials and sensitive places taken out, capped.';
 comment on column marketplace.execution_logs.response is 'The result, or what the provider refused with; sensitive places taken out, capped.';

@@ -280,15 +280,17 @@ begin
 
   v_connection_id := case when p_caller ->> 'kind' = 'user' or v_connection_id is null
     then (v_target ->> 'connection_id')::uuid else v_connection_id end;
-  select * into v_connection
-  from marketplace.connections as c
-  where c.id = v_connection_id
-    -- a key and a job see what is shared with their organization, and a job what told its event; users have been shown theirs
-    and (
-      p_caller ->> 'kind' in ('user', 'service')
-      or c.organization_id = v_organization_id and (c.is_shared or c.id = (v_target ->> 'connection_id')::uuid)
-    )
-    and (p_request ->> 'integration' is null or c.integration_id = v_integration.id);
+  if v_connection_id is not null then
+    select * into v_connection
+    from marketplace.connections as c
+    where c.id = v_connection_id
+      -- a key and a job see what is shared with their organization, and a job what told its event; users have been shown theirs
+      and (
+        p_caller ->> 'kind' in ('user', 'service')
+        or c.organization_id = v_organization_id and (c.is_shared or c.id = (v_target ->> 'connection_id')::uuid)
+      )
+      and (p_request ->> 'integration' is null or c.integration_id = v_integration.id);
+  end if;
   if v_connection.id is null and (p_request ->> 'connection_id' is not null or p_caller ->> 'kind' in ('user', 'api_key')) then
     return v_target || jsonb_build_object('refusal', marketplace._refusal(
       404, 'connection_not_found', format('There is no connection %s that you may use here.', p_request ->> 'connection_id')
@@ -310,12 +312,14 @@ begin
     return v_target || jsonb_build_object('refusal', marketplace._refusal(
       404, 'integration_not_found', format('Integration %s is not registered.', p_request ->> 'integration')
     ));
-  elsif v_organization is not null and not exists (
-    select from marketplace.organizations as o where o.id = v_organization_id and v_organization in (o.slug, o.id::text)
-  ) then
-    return v_target || jsonb_build_object('refusal', marketplace._refusal(
-      404, 'organization_not_found', format('What you named does not belong to organization %s.', quote_literal(v_organization))
-    ));
+  elsif v_organization is not null then
+    if not exists (
+      select from marketplace.organizations as o where o.id = v_organization_id and v_organization in (o.slug, o.id::text)
+    ) then
+      return v_target || jsonb_build_object('refusal', marketplace._refusal(
+        404, 'organization_not_found', format('What you named does not belong to organization %s.', quote_literal(v_organization))
+      ));
+    end if;
   end if;
   return v_target;
 end
@@ -341,49 +345,58 @@ $$;
 comment on function marketplace.job_credentials(uuid, uuid, jsonb) is
   'What a job''s transfers use an integration with: {credentials} by purpose, or {connection_id}, or {refusal}. For Edge Functions only.';
 
-create function marketplace._execution_refusal(p_caller jsonb, p_target jsonb, p_action marketplace.actions, p_request jsonb)
+create function marketplace._execution_refusal(
+  p_caller jsonb,
+  p_target jsonb,
+  p_integration marketplace.integrations,
+  p_connection marketplace.connections,
+  p_action marketplace.actions,
+  p_request jsonb
+)
 returns jsonb
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-  v_integration marketplace.integrations;
-  v_connection marketplace.connections;
   v_named text := p_request ->> 'action';
 begin
   if p_target ? 'refusal' then
     return p_target -> 'refusal';
+  elsif jsonb_array_length(p_caller -> 'allowed_actions') > 0 and p_caller -> 'scopes' ?| array['execute', 'admin'] then
+    if not marketplace._action_allowed(
+      array(select jsonb_array_elements_text(p_caller -> 'allowed_actions')), p_integration.slug, v_named
+    ) then
+      return marketplace._refusal(
+        403, 'action_not_allowed', format('API key %s may not run %s.%s.', p_caller ->> 'prefix', p_integration.slug, v_named)
+      );
+    end if;
   end if;
-  select * into v_integration from marketplace.integrations as i where i.id = (p_target ->> 'integration_id')::uuid;
-  select * into v_connection from marketplace.connections as c where c.id = (p_target ->> 'connection_id')::uuid;
   return case
     when p_caller -> 'scopes' is not null and not p_caller -> 'scopes' ?| array['execute', 'admin'] then
       marketplace._refusal(403, 'forbidden', format('API key %s may not execute.', p_caller ->> 'prefix'))
-    when p_caller -> 'allowed_actions' is not null and not marketplace._action_allowed(
-      array(select jsonb_array_elements_text(p_caller -> 'allowed_actions')), v_integration.slug, v_named
-    ) then
-      marketplace._refusal(403, 'action_not_allowed', format('API key %s may not run %s.%s.', p_caller ->> 'prefix', v_integration.slug, v_named))
     when p_action.id is null then
       marketplace._refusal(404, 'action_not_found', format(
-        'Provider %s has no action %s: select slug from marketplace.actions lists them.', v_integration.provider, v_named
+        'Provider %s has no action %s: select slug from marketplace.actions lists them.', p_integration.provider, v_named
       ))
     when p_target ->> 'role' = 'viewer' and not p_action.is_read_only then
       marketplace._refusal(403, 'forbidden', 'A viewer of the organization may run actions that only read.')
-    when v_integration.status = 'inactive' then
-      marketplace._refusal(422, 'integration_inactive', format('Integration %s is switched off.', v_integration.slug))
-    when v_connection.status = 'reauthorization_required' then
+    when p_integration.status = 'inactive' then
+      marketplace._refusal(422, 'integration_inactive', format('Integration %s is switched off.', p_integration.slug))
+    when p_connection.status = 'reauthorization_required' then
       marketplace._refusal(409, 'connection_reauthorization_required', format(
-        'Connection %s must be authorized again by its owner: %s', quote_literal(v_connection.name), v_connection.error_message
+        'Connection %s must be authorized again by its owner: %s', quote_literal(p_connection.name), p_connection.error_message
       ))
-    when v_connection.status in ('pending', 'revoked') then
-      marketplace._refusal(409, 'connection_' || v_connection.status, format(
-        'Connection %s is %s: connect it first.', quote_literal(v_connection.name), v_connection.status
+    when p_connection.status in ('pending', 'revoked') then
+      marketplace._refusal(409, 'connection_' || p_connection.status, format(
+        'Connection %s is %s: connect it first.', quote_literal(p_connection.name), p_connection.status
       ))
   end;
 end
 $$;
-comment on function marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb) is
+comment on function marketplace._execution_refusal(
+  jsonb, jsonb, marketplace.integrations, marketplace.connections, marketplace.actions, jsonb
+) is
   'Why a caller may not run an action, or why it cannot run; null when nothing speaks against it.';
 
 revoke all on all functions in schema marketplace from public;
@@ -397,5 +410,5 @@ grant execute on function
   marketplace._connection_of_job(uuid, uuid, jsonb),
   marketplace._execution_target(jsonb, jsonb),
   marketplace.job_credentials(uuid, uuid, jsonb),
-  marketplace._execution_refusal(jsonb, jsonb, marketplace.actions, jsonb)
+  marketplace._execution_refusal(jsonb, jsonb, marketplace.integrations, marketplace.connections, marketplace.actions, jsonb)
 to service_role;

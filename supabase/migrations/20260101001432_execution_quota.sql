@@ -157,38 +157,43 @@ $$;
 comment on function marketplace._reserve_quota(uuid, uuid, text, bigint, bigint) is
   'Reserves a number of pages at so much each from every limit a call counts against, in one statement, or from none: {windows: […]} or {refusal}.';
 
-create function marketplace._settle_quota(p_windows jsonb, p_spent bigint, p_is_told boolean)
+create function marketplace._settle_quota(p_ended jsonb)
 returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+  v_ids jsonb := jsonb_path_query_array(p_ended, '$[*].reserved[*].id');
 begin
-  if coalesce(jsonb_array_length(p_windows), 0) = 0 then
+  if v_ids is null or v_ids = '[]' then
     return;
-  elsif jsonb_array_length(p_windows) > 1 then
+  elsif jsonb_array_length(v_ids) > 1 then
     -- in the order in which they are reserved
     perform q.id
     from marketplace.api_quotas as q
-    join jsonb_to_recordset(p_windows) as w (id uuid) on w.id = q.id
-    order by q.name = 'all connections' desc, q.name
+    where q.id in (select w.id::uuid from jsonb_array_elements_text(v_ids) as w (id))
+    order by q.name = 'all connections' desc, q.name, q.id
     for no key update of q;
   end if;
   update marketplace.api_quotas as q
   set reserved_count = greatest(q.reserved_count - w.cost, 0),
-    used_count = q.used_count + case
-      -- the provider has counted it, here or elsewhere, and its count is taken over
-      when q.name <> 'all connections' and p_is_told then 0
-      else greatest(coalesce(p_spent, w.unit), 0)
-    end,
+    -- what the provider has counted, here or elsewhere, is taken over from it
+    used_count = q.used_count + case when q.name = 'all connections' then w.spent else w.untold end,
     updated_at = now()
-  from jsonb_to_recordset(p_windows) as w (id uuid, window_started_at timestamptz, cost bigint, unit bigint)
+  from (
+    select w.id, w.window_started_at, sum(w.cost) as cost, sum(greatest(coalesce(e.spent, w.unit), 0)) as spent,
+      coalesce(sum(greatest(coalesce(e.spent, w.unit), 0)) filter (where e.is_told is not true), 0) as untold
+    from jsonb_to_recordset(p_ended) as e (reserved jsonb, spent bigint, is_told boolean),
+      jsonb_to_recordset(e.reserved) as w (id uuid, window_started_at timestamptz, cost bigint, unit bigint)
+    group by w.id, w.window_started_at
+  ) as w
   -- a window that began since then knows nothing of this reservation
   where q.id = w.id and q.window_started_at = w.window_started_at;
 end
 $$;
-comment on function marketplace._settle_quota(jsonb, bigint, boolean) is
-  'Turns what was reserved into what was used; spent null: nobody knows, then one request.';
+comment on function marketplace._settle_quota(jsonb) is
+  'Turns what executions had reserved into what they used: [{reserved, spent, is_told}]; spent null: nobody knows, then one request; is_told: the provider says itself what is left.';
 
 create function marketplace._note_limits(p_result jsonb)
 returns void
@@ -231,6 +236,6 @@ grant execute on function
   marketplace._quota_refusal(text, bigint, timestamptz, text),
   marketplace._asked_to_wait(uuid, uuid, text),
   marketplace._reserve_quota(uuid, uuid, text, bigint, bigint),
-  marketplace._settle_quota(jsonb, bigint, boolean),
+  marketplace._settle_quota(jsonb),
   marketplace._note_limits(jsonb)
 to service_role;

@@ -1,5 +1,5 @@
 -- Running an action takes two round trips: begin_execution before the provider is called, and
--- finish_execution after.
+-- finish_executions after.
 
 create table marketplace.execution_results (
   execution_id uuid primary key,
@@ -18,7 +18,7 @@ create table marketplace.execution_results (
   constraint execution_results_finished_check check ((http_status is null) = (finished_at is null))
 );
 comment on table marketplace.execution_results is
-  'Answers that are given again, for a day: to a repeated idempotency key, and at the status URL of what runs in the background. Written by begin_execution and finish_execution. No policy: only functions touch it, which ask who wants to know.';
+  'Answers that are given again, for a day: to a repeated idempotency key, and at the status URL of what runs in the background. Written by begin_execution and finish_executions. No policy: only functions touch it, which ask who wants to know.';
 comment on column marketplace.execution_results.answer is 'The answer''s body; null while it runs, or when it was too large to be kept.';
 comment on column marketplace.execution_results.caller_key is
   'Who asked: nobody is given what somebody else was answered, whatever key he guesses. A job''s next attempt is another caller, and does its work anew.';
@@ -119,15 +119,14 @@ begin
     id, created_at, organization_id, integration_id, connection_id, caller, user_id, api_key_id, job_id, correlation_id,
     action, idempotency_key, reserved, outcome, duration_ms, error_code, error_message
   )
-  select
-    e.execution_id, e.created_at, e.organization_id, e.integration_id, e.connection_id, e.caller, e.user_id, e.api_key_id, e.job_id,
-    e.correlation_id, e.action, e.idempotency_key, nullif(p_reserved, '[]'),
+  values (
+    (p_execution ->> 'execution_id')::uuid, (p_execution ->> 'created_at')::timestamptz, (p_execution ->> 'organization_id')::uuid,
+    (p_execution ->> 'integration_id')::uuid, (p_execution ->> 'connection_id')::uuid, p_execution ->> 'caller',
+    (p_execution ->> 'user_id')::uuid, (p_execution ->> 'api_key_id')::uuid, (p_execution ->> 'job_id')::uuid,
+    (p_execution ->> 'correlation_id')::uuid, p_execution ->> 'action', p_execution ->> 'idempotency_key', nullif(p_reserved, '[]'),
     case when p_refusal is null then 'running' else 'failed' end,
     case when p_refusal is not null then round((extract(epoch from clock_timestamp() - now()) * 1000)::numeric, 1) end,
     p_refusal ->> 'code', left(p_refusal ->> 'message', 2000)
-  from jsonb_to_record(p_execution) as e (
-    execution_id uuid, created_at timestamptz, organization_id uuid, integration_id uuid, connection_id uuid, caller text,
-    user_id uuid, api_key_id uuid, job_id uuid, correlation_id uuid, action text, idempotency_key text
   )
   on conflict (id, created_at) do nothing;
 end
@@ -135,37 +134,32 @@ $$;
 comment on function marketplace._log_execution(jsonb, jsonb, jsonb) is
   'Writes down that somebody runs an action, and what is reserved for it; or that he asked for it and was refused.';
 
-create function marketplace._execution_grant(p_integration_id uuid, p_connection_id uuid, p_request jsonb)
+create function marketplace._execution_grant(p_integration marketplace.integrations, p_connection_id uuid, p_request jsonb)
 returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
 begin
-  -- The environment may hold the token of the platform's own integration.
-  if p_connection_id is null and exists (
-    select from marketplace.integrations as i
-    where i.id = p_integration_id and i.is_default and p_request -> 'environment_tokens' ? i.provider
-      and not exists (
-        select from marketplace.integration_secrets as s
-        where s.integration_id = i.id and (s.valid_until is null or s.valid_until > now())
-          and s.purpose in ('api_token', 'refresh_token', 'service_account_key', 'private_key', 'client_secret')
-      )
-  ) then
-    return jsonb_build_object('state', 'environment', 'settings', (
-      select marketplace._connection_settings(i.config, '{}') from marketplace.integrations as i where i.id = p_integration_id
-    ));
+  if p_connection_id is not null then
+    return marketplace.lease_refresh(p_connection_id);
+  elsif p_integration.is_default and p_request -> 'environment_tokens' ? p_integration.provider then
+    -- The environment may hold the token of the platform's own integration.
+    if not exists (
+      select from marketplace.integration_secrets as s
+      where s.integration_id = p_integration.id and (s.valid_until is null or s.valid_until > now())
+        and s.purpose in ('api_token', 'refresh_token', 'service_account_key', 'private_key', 'client_secret')
+    ) then
+      return jsonb_build_object('state', 'environment', 'settings', marketplace._connection_settings(p_integration.config, '{}'));
+    end if;
   end if;
   return marketplace.lease_refresh(
-    p_connection_id, case when p_connection_id is null then p_integration_id end, interval '0', null,
-    (
-      select p_request ->> 'google_seed' from marketplace.integrations as i
-      where i.id = p_integration_id and p_connection_id is null and i.is_default and i.provider ~ '^(google|gmail)'
-    )
+    null, p_integration.id, interval '0', null,
+    case when p_integration.is_default and p_integration.provider ~ '^(google|gmail)' then p_request ->> 'google_seed' end
   );
 end
 $$;
-comment on function marketplace._execution_grant(uuid, uuid, jsonb) is
+comment on function marketplace._execution_grant(marketplace.integrations, uuid, jsonb) is
   'The credential an action runs with, as lease_refresh gives it; {state: environment} where the function''s environment holds it.';
 
 create function marketplace.begin_execution(p_request jsonb)
@@ -173,6 +167,12 @@ returns jsonb
 language plpgsql
 volatile
 set search_path = ''
+set jit = off -- compiling would take longer than running
+-- Here and in all that is called from here a plan is made once, and looks at a few rows by index.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
 as $$
 declare
   v_caller jsonb := marketplace._execution_caller(p_request -> 'caller');
@@ -180,6 +180,7 @@ declare
   v_integration_id uuid := v_target ->> 'integration_id';
   v_connection_id uuid := v_target ->> 'connection_id';
   v_key text := p_request ->> 'idempotency_key';
+  v_found record;
   v_action marketplace.actions;
   v_execution jsonb;
   v_refusal jsonb;
@@ -187,10 +188,12 @@ declare
   v_grant jsonb;
   v_quota jsonb;
 begin
-  select a.* into v_action
-  from marketplace.actions as a
-  join marketplace.integrations as i on i.provider = a.provider_slug
-  where i.id = v_integration_id and a.slug = p_request ->> 'action';
+  select i as integration, c as connection, a as action into v_found
+  from (select) as one
+  left join marketplace.integrations as i on i.id = v_integration_id
+  left join marketplace.connections as c on c.id = v_connection_id
+  left join marketplace.actions as a on a.provider_slug = i.provider and a.slug = p_request ->> 'action';
+  v_action := v_found.action;
   v_execution := v_target - 'refusal' || jsonb_build_object(
     'execution_id', marketplace.uuid_v7(), 'created_at', now(), 'caller', v_caller -> 'kind',
     'user_id', v_caller -> 'user_id', 'api_key_id', v_caller -> 'api_key_id', 'job_id', v_caller -> 'job_id',
@@ -199,7 +202,7 @@ begin
     'caller_key', concat_ws(' ', v_caller ->> 'kind', coalesce(v_caller ->> 'user_id', v_caller ->> 'api_key_id', v_caller ->> 'lease_id'))
   );
 
-  v_refusal := marketplace._execution_refusal(v_caller, v_target, v_action, p_request);
+  v_refusal := marketplace._execution_refusal(v_caller, v_target, v_found.integration, v_found.connection, v_action, p_request);
   if v_refusal is null and (v_key is not null or p_request @> '{"is_async": true}') then
     v_claim := marketplace._claim_execution(
       v_execution, p_request, v_action.is_read_only or v_action.is_idempotent or v_action.idempotency_header is not null, interval '160 seconds'
@@ -212,7 +215,7 @@ begin
   if v_refusal is null then
     v_refusal := marketplace._asked_to_wait(v_integration_id, v_connection_id, v_action.slug);
     if v_refusal is null then
-      v_grant := marketplace._execution_grant(v_integration_id, v_connection_id, p_request);
+      v_grant := marketplace._execution_grant(v_found.integration, v_connection_id, p_request);
       -- last of all: callers of one account wait for each other from here to the commit
       v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost, (p_request ->> 'pages')::bigint);
       v_refusal := v_quota -> 'refusal';
@@ -223,8 +226,8 @@ begin
     end if;
   end if;
   if v_refusal is null and v_key is null and not p_request @> '{"is_async": true}' and v_grant ->> 'state' in ('fresh', 'environment') then
-    -- Nobody can ask for this one again, and its report, which waits for the disk, brings along what
-    -- a crash of the server in between would lose: one wait instead of two.
+    -- Nobody can ask for this one again, and its report, which waits for the disk unless it only
+    -- reads, brings along what a crash of the server in between would lose: one wait instead of two.
     perform set_config('synchronous_commit', 'off', true);
   end if;
   if v_refusal is not null and v_execution ->> 'organization_id' is null then
@@ -255,58 +258,117 @@ comment on function marketplace.begin_execution(jsonb) is
 
 -- After ---------------------------------------------------------------------------------------
 
-create function marketplace.finish_execution(p_result jsonb)
+create function marketplace._keep_answers(p_results jsonb, p_ended jsonb)
 returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
-declare
-  v_id uuid := p_result ->> 'execution_id';
-  v_created_at timestamptz := p_result ->> 'created_at';
-  v_reserved jsonb;
-  v_is_open boolean;
 begin
-  for v_round in 1..2 loop
-    select x.reserved, x.outcome = 'running' or x.error_code = 'execution_lost' into v_reserved, v_is_open
-    from marketplace.execution_logs as x
-    where x.id = v_id and x.created_at = v_created_at
-    for no key update;
-    exit when found;
-    -- a crash of the server has lost its beginning
-    perform marketplace._log_execution(p_result, null, null);
-  end loop;
-  if v_is_open is distinct from true then
-    return; -- reported before
-  end if;
-  update marketplace.execution_logs as x
-  set outcome = r.outcome, status_code = r.status_code, attempt_count = r.attempt_count, duration_ms = greatest(r.duration_ms, 0),
-    request = r.request, response = r.response, reserved = null,
-    error_code = case when r.outcome = 'failed' then coalesce(r.error_code, 'failed') end, error_message = left(r.error_message, 2000)
-  from jsonb_to_record(p_result) as r (
-    outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb, response jsonb, error_code text, error_message text
-  )
-  where x.id = v_id and x.created_at = v_created_at;
-
-  if p_result @> '{"is_kept": true}' then
-    update marketplace.execution_results as r
-    set http_status = (p_result ->> 'http_status')::int, finished_at = clock_timestamp(),
-      answer = nullif(p_result -> 'answer', 'null')
-    where r.execution_id = v_id;
-  else
-    -- nothing happened that a repetition would do twice
-    delete from marketplace.execution_results as r where r.execution_id = v_id;
-  end if;
-  if p_result @> '{"error_code": "rate_limited"}' and p_result ->> 'job_id' is not null then
-    perform marketplace.note_wait((p_result ->> 'job_id')::uuid, (p_result ->> 'wait_ms')::numeric);
-  end if;
-  -- last of all: callers of one account wait for each other from here to the commit
-  perform marketplace._settle_quota(v_reserved, (p_result ->> 'spent')::bigint, p_result @> '{"observed": [{}]}');
-  perform marketplace._note_limits(p_result);
+  update marketplace.execution_results as r
+  set http_status = t.http_status, finished_at = clock_timestamp(), answer = t.answer
+  from jsonb_to_recordset(p_results) as t (execution_id uuid, is_kept boolean, http_status int, answer jsonb)
+  join jsonb_to_recordset(p_ended) as e (execution_id uuid) on e.execution_id = t.execution_id
+  where t.is_kept and r.execution_id = t.execution_id;
+  -- nothing happened that a repetition would do twice
+  delete from marketplace.execution_results as r
+  using jsonb_to_recordset(p_results) as t (execution_id uuid, is_kept boolean)
+  join jsonb_to_recordset(p_ended) as e (execution_id uuid) on e.execution_id = t.execution_id
+  where t.is_kept is not true and r.execution_id = t.execution_id;
 end
 $$;
-comment on function marketplace.finish_execution(jsonb) is
-  'Reports how an execution ended, in one round trip: completes its log row (or writes it, where a crash has lost it), settles the quota, keeps the answer for repetitions or frees the idempotency key. A second report changes nothing. For Edge Functions only.';
+comment on function marketplace._keep_answers(jsonb, jsonb) is
+  'Keeps the answers of executions that have just ended, or frees their idempotency keys.';
+
+create function marketplace.finish_executions(p_results jsonb)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+set jit = off
+set plan_cache_mode = force_generic_plan -- as in begin_execution
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+  v_told jsonb := p_results;
+  v_ended jsonb;
+  v_unknown jsonb;
+  v_is_kept boolean;
+  v_is_limited boolean;
+  v_is_delayed boolean;
+begin
+  for v_round in 1..2 loop
+    with
+    told as materialized (
+      select t.*
+      from jsonb_to_recordset(v_told) as t (
+        execution_id uuid, created_at timestamptz, outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb,
+        response jsonb, error_code text, error_message text, spent bigint, observed jsonb, retry_after_ms float8, is_kept boolean,
+        is_read_only boolean, idempotency_key text, job_id uuid
+      )
+    ),
+    was as materialized (
+      select x.id, x.reserved, x.outcome = 'running' or x.error_code is not distinct from 'execution_lost' as is_open
+      from told as t
+      join marketplace.execution_logs as x on x.id = t.execution_id and x.created_at = t.created_at
+      for no key update of x
+    ),
+    -- what was reported before stays as it was
+    ended as (
+      update marketplace.execution_logs as x
+      set outcome = t.outcome, status_code = t.status_code, attempt_count = t.attempt_count, duration_ms = greatest(t.duration_ms, 0),
+        request = t.request, response = t.response, reserved = null,
+        error_code = case when t.outcome = 'failed' then coalesce(t.error_code, 'failed') end, error_message = left(t.error_message, 2000)
+      from told as t
+      join was as w on w.id = t.execution_id and w.is_open
+      where x.id = t.execution_id and x.created_at = t.created_at
+    )
+    select
+      jsonb_agg(jsonb_build_object(
+        'execution_id', t.execution_id, 'reserved', w.reserved, 'spent', t.spent, 'is_told', jsonb_array_length(t.observed) > 0
+      )) filter (where w.is_open),
+      jsonb_agg(t.execution_id) filter (where w.id is null),
+      bool_or(t.is_kept is true or t.idempotency_key is not null),
+      bool_or(jsonb_array_length(t.observed) > 0 or t.retry_after_ms > 0),
+      bool_or(t.error_code = 'rate_limited' and t.job_id is not null)
+    into v_ended, v_unknown, v_is_kept, v_is_limited, v_is_delayed
+    from told as t
+    left join was as w on w.id = t.execution_id;
+
+    if v_is_kept then
+      perform marketplace._keep_answers(v_told, v_ended);
+    end if;
+    if v_is_delayed then
+      perform marketplace.note_wait((r ->> 'job_id')::uuid, (r ->> 'wait_ms')::numeric)
+      from jsonb_array_elements(v_told) as r
+      where r @> '{"error_code": "rate_limited"}' and r ->> 'job_id' is not null
+        and v_ended @> jsonb_build_array(jsonb_build_object('execution_id', r -> 'execution_id'))
+      order by r ->> 'job_id';
+    end if;
+    -- last of all: callers of one account wait for each other from here to the commit
+    perform marketplace._settle_quota(v_ended);
+    if v_is_limited then
+      perform marketplace._note_limits(r)
+      from jsonb_array_elements(v_told) as r
+      where v_ended @> jsonb_build_array(jsonb_build_object('execution_id', r -> 'execution_id'))
+      order by r ->> 'integration_id', r ->> 'connection_id';
+    end if;
+    exit when v_unknown is null;
+    -- a crash of the server has lost their beginning
+    select jsonb_agg(r) into v_told from jsonb_array_elements(v_told) as r where v_unknown ? (r ->> 'execution_id');
+    perform marketplace._log_execution(r, null, null) from jsonb_array_elements(v_told) as r;
+  end loop;
+  if not jsonb_path_exists(p_results, '$[*] ? (!(@.is_read_only == true) || @.is_kept == true || @.idempotency_key != null)') then
+    -- They have changed nothing anywhere, and nobody can ask for them again: a crash of the server
+    -- may lose the last half second of such log rows, and nobody waits for the disk.
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
+end
+$$;
+comment on function marketplace.finish_executions(jsonb) is
+  'Reports how executions ended, any number in one round trip: completes their log rows (or writes them, where a crash has lost them), settles the quota, keeps the answers for repetitions or frees the idempotency keys. A second report changes nothing. For Edge Functions only.';
 
 create function marketplace.read_execution(p_execution_id uuid, p_caller jsonb)
 returns jsonb
@@ -377,7 +439,7 @@ begin
       duration_ms = round((extract(epoch from now() - x.created_at) * 1000)::numeric)
     where x.id = v_lost.id and x.created_at = v_lost.created_at;
     -- one request may have gone out; whatever else was reserved is given back
-    perform marketplace._settle_quota(v_lost.reserved, null, false);
+    perform marketplace._settle_quota(jsonb_build_array(jsonb_build_object('reserved', v_lost.reserved)));
     v_lost_count := v_lost_count + 1;
   end loop;
   delete from marketplace.execution_results as r
@@ -414,9 +476,10 @@ grant select, insert, update, delete on marketplace.execution_results to service
 grant execute on function
   marketplace._claim_execution(jsonb, jsonb, boolean, interval),
   marketplace._log_execution(jsonb, jsonb, jsonb),
-  marketplace._execution_grant(uuid, uuid, jsonb),
+  marketplace._execution_grant(marketplace.integrations, uuid, jsonb),
   marketplace.begin_execution(jsonb),
-  marketplace.finish_execution(jsonb),
+  marketplace._keep_answers(jsonb, jsonb),
+  marketplace.finish_executions(jsonb),
   marketplace.read_execution(uuid, jsonb),
   marketplace.maintain_executions(int)
 to service_role;

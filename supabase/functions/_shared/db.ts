@@ -34,6 +34,9 @@ export async function closeDb(): Promise<void> {
  * providers and workflows send may.
  */
 export function toJsonText(value: unknown): string {
+  const text = JSON.stringify(value);
+  // Both are written as escapes; most values hold neither, and are not looked at one by one.
+  if (!/\\u(?:0000|d[89a-f])/i.test(text)) return text;
   return JSON.stringify(value, (_key, part) => typeof part === "string" ? cleanText(part) : part);
 }
 

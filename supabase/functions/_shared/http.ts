@@ -1,9 +1,10 @@
 /** What every function's Hono app shares: errors, correlation, request log, bearer tokens. */
+import type { Buffer } from "node:buffer";
 import { createHash, timingSafeEqual } from "node:crypto";
 import { type Context, type Handler, Hono } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
 import type { z } from "zod";
-import { serviceKeys } from "./env.ts";
+import { type Env, env, serviceKeys } from "./env.ts";
 import { AppError, describeError, toAppError } from "./errors.ts";
 import { createLogger, type LogFields, type Logger } from "./logger.ts";
 import { correlationFrom } from "./trace.ts";
@@ -130,14 +131,25 @@ export function bearerToken(request: Request): string {
  * that not even the lengths show.
  */
 export function constantTimeEqual(a: string, b: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(a), digest(b));
 }
 
+const digest = (text: string) => createHash("sha256").update(text).digest();
+
 /** Whether a token is one of the platform's own service keys. */
 export function isServiceKey(token: string): boolean {
+  const given = digest(token);
   // No early exit: every key is compared.
-  return serviceKeys().map((key) => constantTimeEqual(key, token)).includes(true);
+  return serviceKeyDigests().map((key) => timingSafeEqual(key, given)).includes(true);
+}
+
+const digests = new WeakMap<Env, Buffer[]>();
+
+/** Hashed once: they are compared with what every request brings. */
+function serviceKeyDigests(): Buffer[] {
+  const known = digests.get(env()) ?? serviceKeys().map(digest);
+  digests.set(env(), known);
+  return known;
 }
 
 /**

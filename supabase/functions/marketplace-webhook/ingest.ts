@@ -1,9 +1,9 @@
 /** The function's questions to the database, each answered in time or given up. */
 import { db } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
+import { SharedStatement } from "../_shared/shared_statement.ts";
 import type { WebhookEvent } from "../_shared/webhooks/normalise.ts";
 import type { RejectionCount } from "./rejections.ts";
-import { SharedInsert } from "./shared_insert.ts";
 
 /**
  * Providers wait 3 to 10 seconds. A statement that is given up may still commit: then the sender's
@@ -113,7 +113,7 @@ async function insertRows(rows: EventRow[]): Promise<Stored[]> {
   }
 }
 
-const shared = new SharedInsert({ insert: insertRows });
+const shared = new SharedStatement({ run: insertRows, sizeOf: ({ payload }) => payload.length });
 
 /** The real one. */
 export const databaseStore: Store = {

@@ -26,7 +26,7 @@ async function calledBy(work: () => Promise<unknown>): Promise<string[]> {
   return statements.map((query) => /marketplace\.(\w+)\(/.exec(query)?.[1] ?? query);
 }
 
-const BOTH = ["begin_execution", "finish_execution"];
+const BOTH = ["begin_execution", "finish_executions"];
 
 Deno.test("a call takes two statements, whoever makes it: one before the provider, one after", async () => {
   const tenant = await makeTenant(sql, provider.url, {
@@ -65,6 +65,38 @@ Deno.test("a call takes two statements, whoever makes it: one before the provide
       assert.equal(provider.received.length, 1);
     }
   }
+});
+
+Deno.test("reports that come while one is under way share the next statement", async () => {
+  const tenant = await makeTenant(sql, provider.url);
+  const connection_id = await connect(sql, tenant, { isShared: true });
+  provider.reset();
+  const input = (): ExecuteInput => ({
+    caller: { kind: "service" },
+    correlationId: crypto.randomUUID(),
+    request: { connection_id, action: "things.list", parameters: {} },
+  });
+  // All are answered at once, when the last has come.
+  const arrived = Promise.withResolvers<void>();
+  const width = 12;
+  let count = 0;
+  provider.answer(async () => {
+    if (++count === width) arrived.resolve();
+    await arrived.promise;
+    return Response.json({});
+  });
+  const called = await calledBy(async () => {
+    const answers = await Promise.all(Array.from({ length: width }, () => run(counted, input())));
+    assert.ok(answers.every(({ status }) => status === 200));
+  });
+  const reports = called.filter((name) => name === "finish_executions").length;
+  assert.equal(called.length - reports, width);
+  assert.ok(reports < width, `${width} executions made ${reports} reports`);
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int from marketplace.execution_logs
+    where connection_id = ${connection_id} and outcome = 'succeeded'
+  `;
+  assert.equal(row!.count, width);
 });
 
 Deno.test("a refusal takes one statement, and a page more none", async () => {
@@ -153,7 +185,7 @@ Deno.test("a token is renewed by two statements more, and once for all who come 
     "begin_execution",
     "store_tokens",
     "lease_refresh",
-    "finish_execution",
+    "finish_executions",
   ]);
   assert.deepEqual(await calledBy(() => run(counted, input)), BOTH);
   assert.equal(provider.at("/token").length, 1);

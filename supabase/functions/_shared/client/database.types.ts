@@ -2862,7 +2862,7 @@ export type Database = {
         };
         Returns: string;
       };
-      "finish_execution": { Args: { "p_result": Json }; Returns: undefined };
+      "finish_executions": { Args: { "p_results": Json }; Returns: undefined };
       "forget_channels": { Args: Record<PropertyKey, never>; Returns: number };
       "forget_destination_folder": {
         Args: { "p_integration_id": string; "p_path": string };

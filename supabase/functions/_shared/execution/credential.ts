@@ -70,7 +70,6 @@ function toAccess(begun: Begun, credential: Credential): Access {
 function chooseAuth(begun: Begun, { type, secrets, settings }: Credential): Auth {
   const named = tryResolve(begun, type);
   if (begun.connection_id !== null && named) return named;
-  const offers = [named, ...offeredTypes(begun.provider).map((offer) => tryResolve(begun, offer))];
   const blank = {
     method: "GET",
     url: "https://example.invalid/",
@@ -80,8 +79,13 @@ function chooseAuth(begun: Begun, { type, secrets, settings }: Credential): Auth
     rest: {},
     markers: {},
   } as const;
-  const fitting = offers.find((auth) => auth && seal(blank, auth, { secrets, settings }).ok);
-  if (fitting) return fitting;
+  const isFitting = (auth: Auth | undefined): auth is Auth =>
+    auth !== undefined && seal(blank, auth, { secrets, settings }).ok;
+  if (isFitting(named)) return named;
+  for (const offer of offeredTypes(begun.provider)) {
+    const auth = tryResolve(begun, offer);
+    if (isFitting(auth)) return auth;
+  }
   if (secrets.api_token !== undefined) return { type: "bearer" };
   return named ?? { type: "none" };
 }

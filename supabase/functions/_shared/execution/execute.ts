@@ -376,6 +376,7 @@ async function report(
     job_id,
     idempotency_key,
     action: action.slug,
+    is_read_only: action.is_read_only,
     ...run.report,
     outcome: end.outcome,
     duration_ms: Math.round((performance.now() - began) * 10) / 10,

@@ -86,8 +86,8 @@ const MAX_ERROR = 8 * 1024;
 
 type Once<T> = { ok: true; answer: T } | { ok: false; error: ExecutionError };
 
-/** Takes an answer; told to stop the clock when its body may take longer. */
-type Read<T> = (response: Response, stopClock: () => void) => T | Promise<T>;
+/** Takes an answer; says so when its body is handed on, and has until the execution's end. */
+type Read<T> = (response: Response, handOn: () => void) => T | Promise<T>;
 
 /** Sends the requests of one execution. */
 export class ProviderClient {
@@ -183,11 +183,11 @@ export class ProviderClient {
       (isSafe || action.is_read_only || action.is_idempotent || action.idempotency_header !== null);
     const canResend = !(request.body instanceof ReadableStream);
     for (let attempt = 1;; attempt++) {
-      const once = await this.#once(request, isSealed, async (response, stopClock) => {
+      const once = await this.#once(request, isSealed, async (response, handOn) => {
         const { status } = response;
         const isAnswer = status >= 200 && status < 300 || options.accept?.includes(status);
         if (!isAnswer) throw this.#statusError(await this.#read(response));
-        const answer = await read(response, stopClock);
+        const answer = await read(response, handOn);
         const refusal = isSealed && isText(answer) ? this.#refusalIn(answer) : undefined;
         if (refusal) throw refusal;
         return answer;
@@ -213,8 +213,13 @@ export class ProviderClient {
     const { headers, body, ...target } = isSealed ? this.#seal(request) : request as Outgoing;
     const abort = new AbortController();
     const timeoutMs = Math.min(begun.action.timeout_ms, deadline - Date.now());
-    const clock = setTimeout(() => abort.abort(new DOMException("", "TimeoutError")), timeoutMs);
+    const stop = () => abort.abort(new DOMException("", "TimeoutError"));
+    let clock = setTimeout(stop, timeoutMs);
     const stopClock = () => clearTimeout(clock);
+    const untilTheEnd = () => {
+      stopClock();
+      clock = setTimeout(stop, deadline - Date.now());
+    };
     let { url } = target;
     try {
       for (let hop = 0;; hop++) {
@@ -223,19 +228,24 @@ export class ProviderClient {
           method: request.method,
           headers: { "user-agent": "marketplace", ...headers },
           body: body ?? undefined,
-          signal: AbortSignal.any([abort.signal, this.signal]),
+          signal: abort.signal,
           allowPrivate: begun.integration.config.allow_private_network === true,
           isProviders: isSealed && this.options.isProviders,
         });
         if (isSealed) this.#note(response);
         const next = redirectWithin(url, response, request.method);
         if (!next || hop >= MAX_REDIRECTS) {
-          return { ok: true, answer: await read(response, stopClock) };
+          let isHandedOn = false;
+          const answer = await read(response, () => isHandedOn = true);
+          if (isHandedOn) untilTheEnd();
+          else stopClock();
+          return { ok: true, answer };
         }
         await response.body?.cancel();
         url = next;
       }
     } catch (thrown) {
+      stopClock();
       if (thrown instanceof ExecutionError) return { ok: false, error: thrown };
       const isUnsent = thrown instanceof AppError;
       const { kind, reason } = describeFetchFailure(thrown);
@@ -257,8 +267,6 @@ export class ProviderClient {
           },
         }),
       };
-    } finally {
-      stopClock();
     }
   }
 
@@ -335,8 +343,8 @@ export class ProviderClient {
   }
 
   /** What streams has until the execution's own end. */
-  #stream = (response: Response, stopClock: () => void): StreamAnswer => {
-    stopClock();
+  #stream = (response: Response, handOn: () => void): StreamAnswer => {
+    handOn();
     const { status, headers, body } = response;
     return { status, headers, body };
   };
@@ -345,7 +353,10 @@ export class ProviderClient {
     const decoder = new TextDecoder();
     let text = "";
     let size = 0;
+    const length = response.headers.get("content-length");
     try {
+      // It says how long it is: then nobody has to count.
+      if (length !== null && Number(length) <= MAX_BYTES) return await response.text();
       for await (const chunk of response.body ?? []) {
         size += chunk.byteLength;
         if (size > MAX_BYTES) break;

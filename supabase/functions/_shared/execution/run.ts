@@ -161,7 +161,10 @@ async function run(
   });
   const files = new Files({
     sent,
-    signal: client.signal,
+    // Made when it is needed: its clock runs on long after the execution has ended.
+    get signal() {
+      return client.signal;
+    },
     allowPrivate: integration.config.allow_private_sources === true,
   });
   const context: HandlerContext = { begun, parameters, request: first, access, client, files };

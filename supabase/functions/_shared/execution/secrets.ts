@@ -9,12 +9,14 @@ const SHORTEST = 6;
  * out of texts.
  */
 export class SecretScrubber {
+  readonly #known = new Set<string>();
   readonly #spellings = new Set<string>();
 
   /** Adds secrets, for example those of a renewed credential. */
   add(...secrets: (string | undefined)[]): void {
     for (const secret of secrets) {
-      if (!secret || secret.length < SHORTEST) continue;
+      if (!secret || secret.length < SHORTEST || this.#known.has(secret)) continue;
+      this.#known.add(secret);
       const inJson = JSON.stringify(secret).slice(1, -1);
       for (const spelling of [secret, inJson, encodeURIComponent(secret.toWellFormed())]) {
         this.#spellings.add(spelling);

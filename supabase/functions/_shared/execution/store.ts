@@ -1,6 +1,7 @@
 /** The two round trips of an execution. */
 import { type Sql, toJsonText } from "../db.ts";
 import { environmentCredentials } from "../jobs/environment.ts";
+import { SharedStatement } from "../shared_statement.ts";
 import type {
   BeginAnswer,
   BeginRequest,
@@ -10,9 +11,11 @@ import type {
   Refusal,
 } from "./types.ts";
 
-/** What `marketplace.finish_execution` is told. */
+/** What `marketplace.finish_executions` is told of one. */
 export interface FinishReport extends ExecutionIds {
   action: string;
+  /** It changes nothing at the provider. */
+  is_read_only: boolean;
   outcome: "succeeded" | "failed";
   /** The provider's; null: it did not answer. */
   status_code: number | null;
@@ -79,9 +82,26 @@ export async function beginExecution(sql: Sql, request: BeginRequest): Promise<B
   return { kind: "refused", correlation_id, refusal, ...(execution_id ? { execution_id } : {}) };
 }
 
-/** Reports how an execution ended. May be repeated: only the first report counts. */
+/** Reports that are under way, by the pool that they go through. */
+const shared = new WeakMap<Sql, SharedStatement<string, void>>();
+
+/**
+ * Reports how an execution ended. May be repeated: only the first report counts. Those who come
+ * while a report is under way share the next statement, and its commit.
+ */
 export async function finishExecution(sql: Sql, report: FinishReport): Promise<void> {
-  await sql`select marketplace.finish_execution(${toJsonText(report)}::text::jsonb)`;
+  let reports = shared.get(sql);
+  if (!reports) {
+    reports = new SharedStatement<string, void>({
+      run: async (texts) => {
+        await sql`select marketplace.finish_executions(${`[${texts.join()}]`}::text::jsonb)`;
+        return texts.map(() => {});
+      },
+      sizeOf: (text) => text.length,
+    });
+    shared.set(sql, reports);
+  }
+  await reports.add([toJsonText(report)]);
 }
 
 /**

@@ -147,8 +147,22 @@ function redactValue(value: unknown, depth: number, budget: { left: number }): u
   return Object.fromEntries(members);
 }
 
+/** Names that were judged: the same few stand in every answer. */
+const judged = new Map<string, boolean>();
+const KEPT = 2_000;
+
 /** Whether a member, parameter or header of this name holds a credential. */
 export function isSecretName(name: string): boolean {
+  if (name.length > 100) return judge(name);
+  let isSecret = judged.get(name);
+  if (isSecret === undefined) {
+    if (judged.size >= KEPT) judged.clear();
+    judged.set(name, isSecret = judge(name));
+  }
+  return isSecret;
+}
+
+function judge(name: string): boolean {
   // camelCase reads like snake_case.
   const plain = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2");
   return SECRET_NAME.test(plain) && !HARMLESS_NAME.test(plain);

@@ -21,9 +21,9 @@ create function pg_temp.begin(p_pages int default 1, p_more jsonb default '{}') 
   ) || p_more)
 $$;
 create function pg_temp.finish(p_begun jsonb) returns void language sql as $$
-  select marketplace.finish_execution(
+  select marketplace.finish_executions(jsonb_build_array(
     p_begun || '{"action": "files.list", "outcome": "succeeded", "duration_ms": 1, "attempt_count": 1, "spent": 6, "observed": []}'
-  )
+  ))
 $$;
 create function pg_temp.lose() returns jsonb language sql as $$
   update marketplace.execution_logs set created_at = now() - interval '11 minutes' where organization_id = md5('red')::uuid and outcome = 'running';

@@ -24,10 +24,10 @@ returns jsonb language sql as $$
   )) || p_more)
 $$;
 create function pg_temp.finish(p_begun jsonb, p_more jsonb default '{}') returns void language sql as $$
-  select marketplace.finish_execution(
+  select marketplace.finish_executions(jsonb_build_array(
     p_begun || '{"action": "x", "outcome": "succeeded", "duration_ms": 1, "attempt_count": 1, "spent": 1, "observed": [],
       "is_kept": true, "http_status": 200, "answer": {"ok": true}}' || p_more
-  )
+  ))
 $$;
 create function pg_temp.code(p_begun jsonb) returns text language sql as $$
   select coalesce(p_begun #>> '{refusal,code}', case when p_begun ? 'replay' then 'replay' else 'runs' end)

@@ -41,10 +41,10 @@ create function pg_temp.begin(p_name text, p_connection text default null, p_mor
   )) || p_more)
 $$;
 create function pg_temp.finish(p_begun jsonb, p_answer text) returns void language sql as $$
-  select marketplace.finish_execution(p_begun || jsonb_build_object(
+  select marketplace.finish_executions(jsonb_build_array(p_begun || jsonb_build_object(
     'action', 'mails.list', 'outcome', 'succeeded', 'duration_ms', 1, 'attempt_count', 1, 'spent', 1, 'observed', '[]'::jsonb,
     'is_kept', true, 'http_status', 200, 'answer', jsonb_build_object('mails', p_answer)
-  ))
+  )))
 $$;
 
 -- when each asks for the same with the same key

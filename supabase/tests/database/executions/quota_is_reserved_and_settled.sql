@@ -26,9 +26,9 @@ create function pg_temp.begin(p_connection text default 'one', p_pages int defau
   ))
 $$;
 create function pg_temp.finish(p_begun jsonb, p_more jsonb default '{}') returns void language sql as $$
-  select marketplace.finish_execution(
+  select marketplace.finish_executions(jsonb_build_array(
     p_begun || '{"action": "files.get", "outcome": "succeeded", "duration_ms": 1, "attempt_count": 1, "spent": 1, "observed": []}' || p_more
-  )
+  ))
 $$;
 create temp view quota as
 select q.name, coalesce(c.name, '') as connection, q.limit_count, q.used_count, q.reserved_count

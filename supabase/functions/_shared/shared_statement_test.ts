@@ -1,23 +1,13 @@
 import assert from "node:assert/strict";
-import { AppError } from "../_shared/errors.ts";
-import type { EventRow, Stored } from "./ingest.ts";
-import { SharedInsert, type SharedInsertOptions } from "./shared_insert.ts";
+import { AppError } from "./errors.ts";
+import { SharedStatement, type SharedStatementOptions } from "./shared_statement.ts";
 
-function row(dedupeKey: string, payload = "{}"): EventRow {
-  return {
-    dedupeKey,
-    payload,
-    eventType: "push",
-    resourcePath: "",
-    account: null,
-    occurredAt: null,
-    integrationId: "0198c7de-9a3c-7c11-8a5b-1f2e3d4c5b6a",
-    version: 1,
-    headers: "{}",
-    receiveMs: 1,
-    verifyMs: 1,
-  };
+interface Row {
+  key: string;
+  payload: string;
 }
+
+const row = (key: string, payload = "{}"): Row => ({ key, payload });
 
 const NOT_STORABLE = new AppError(
   "payload_not_storable",
@@ -26,41 +16,35 @@ const NOT_STORABLE = new AppError(
 );
 
 /** A database that commits when it is told to, and remembers its statements. */
-function openDatabase(options: Partial<SharedInsertOptions> = {}) {
+function openDatabase(options: Partial<SharedStatementOptions<Row, string>> = {}) {
   const statements: {
     keys: string[];
     commit: () => void;
     fail: (error: unknown) => void;
   }[] = [];
-  const insert = (rows: EventRow[]) => {
-    const answered = Promise.withResolvers<Stored[]>();
-    const commit = () =>
-      answered.resolve(rows.map(({ dedupeKey }) => ({
-        outcome: "stored",
-        eventId: dedupeKey,
-        correlationId: dedupeKey,
-      })));
-    const fail = (error: unknown) => answered.reject(error);
+  const run = (rows: Row[]) => {
+    const answered = Promise.withResolvers<string[]>();
+    const keys = rows.map(({ key }) => key);
     statements.push({
-      keys: rows.map(({ dedupeKey }) => dedupeKey),
-      commit,
-      fail,
+      keys,
+      commit: () => answered.resolve(keys),
+      fail: (error) => answered.reject(error),
     });
     return answered.promise;
   };
-  const shared = new SharedInsert({ insert, patienceMs: 60_000, ...options });
-  const ids = async (stored: Promise<Stored[]>) => (await stored).map(({ eventId }) => eventId);
+  const sizeOf = ({ payload }: Row) => payload.length;
+  const shared = new SharedStatement({ run, sizeOf, patienceMs: 60_000, ...options });
   return {
     statements,
     keys: () => statements.map(({ keys }) => keys),
-    add: (...rows: EventRow[]) => ids(shared.add(rows)),
+    add: async (...rows: Row[]) => await shared.add(rows),
   };
 }
 
 /** Lets everything that is settled take effect. */
 const settle = () => new Promise<void>((done) => setTimeout(done, 0));
 
-Deno.test("a delivery that comes alone is inserted at once", async () => {
+Deno.test("who comes alone is sent at once", async () => {
   const { statements, add } = openDatabase();
   const first = add(row("a"));
   assert.equal(statements.length, 1, "not even a turn of the event loop later");
@@ -72,7 +56,7 @@ Deno.test("a delivery that comes alone is inserted at once", async () => {
   assert.deepEqual(await next, ["b"]);
 });
 
-Deno.test("those who come meanwhile share the next statement, each with its own outcome", async () => {
+Deno.test("those who come meanwhile share the next statement, each with its own result", async () => {
   const { statements, keys, add } = openDatabase();
   const first = add(row("a"));
   const others = [add(row("b")), add(row("c1"), row("c2")), add(row("d"))];
@@ -97,7 +81,7 @@ Deno.test("nobody is answered before its own statement has committed", async () 
   assert.deepEqual(answered, ["a", "b"]);
 });
 
-Deno.test("a payload that cannot be stored fails its own delivery only", async () => {
+Deno.test("what cannot be stored fails its own caller only", async () => {
   const { statements, keys, add } = openDatabase();
   const first = add(row("a"));
   const good = [add(row("b")), add(row("d"))];
@@ -148,9 +132,9 @@ Deno.test("a statement that hangs holds nobody up for long", async () => {
   assert.deepEqual(await hanging, ["a"]);
 });
 
-Deno.test("a statement takes so much and no more, and a delivery is never split", async () => {
+Deno.test("a statement takes so much and no more, and no caller is split", async () => {
   const { statements, keys, add } = openDatabase({
-    maxRows: 3,
+    maxItems: 3,
     maxCharacters: 20,
   });
   const sent = [
