@@ -152,25 +152,19 @@ begin
     return next;
     return;
   end if;
-  delete from marketplace.event_minutes as c where c.minute < now() - interval '2 hours';
-  delete from marketplace.sync_minutes as c where c.minute < now() - interval '25 hours';
   delete from marketplace.minute_marks as m
   where m.minute < now() - case when m.mark like 'syncs%' then interval '25 hours' else interval '2 hours' end;
-
   -- Changes that are seen here are counted below, by a later snapshot; what is noted in between stays noted.
-  with
-  changed as (
+  with changed as (
     delete from marketplace.minute_marks as m where m.mark in ('events_changed', 'syncs_changed')
-    returning m.minute, split_part(m.mark, '_', 1) as kind
-  ),
-  no_longer_counted as (
-    delete from marketplace.minute_marks as m
-    where (m.minute, m.mark) in (select c.minute, c.kind || '_counted' from changed as c)
-  ),
-  events_forgotten as (
-    delete from marketplace.event_minutes as e where e.minute in (select c.minute from changed as c where c.kind = 'events')
+    returning m.minute, split_part(m.mark, '_', 1) || '_counted' as mark
   )
-  delete from marketplace.sync_minutes as s where s.minute in (select c.minute from changed as c where c.kind = 'syncs');
+  delete from marketplace.minute_marks as m where (m.minute, m.mark) in (select c.minute, c.mark from changed as c);
+  -- What bears no mark does not hold.
+  delete from marketplace.event_minutes as e
+  where e.minute not in (select m.minute from marketplace.minute_marks as m where m.mark = 'events_counted');
+  delete from marketplace.sync_minutes as s
+  where s.minute not in (select m.minute from marketplace.minute_marks as m where m.mark = 'syncs_counted');
 
   -- Settled: over when a transaction began that is older than all which have not ended.
   select max(m.minute) into v_settled

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(26);
+select plan(28);
 
 -- given nobody else who counts meanwhile
 do $$ begin perform pg_advisory_xact_lock(hashtext('marketplace.count_minutes')); end $$;
@@ -100,6 +100,12 @@ delete from marketplace.webhook_events where created_at >= pg_temp.at(9) and cre
 select is_empty('table difference', 'the view is right when counted events change, move or go');
 select is((select events from marketplace.count_minutes()), 4, 'their minutes are counted anew');
 select is_empty('table difference', 'and the view is right');
+
+-- when the marks are lost, as by a restore of some tables
+delete from marketplace.minute_marks where mark = 'events_counted' and minute > pg_temp.at(30);
+select is_empty('table difference', 'the view is right when it is not known which minutes are counted');
+do $$ begin perform marketplace.count_minutes(); end $$;
+select ok(pg_temp.is_counted(2) and not exists (table difference), 'they are counted anew');
 
 -- when an event is stored as usual
 delete from marketplace.minute_marks where mark = 'events_changed';
