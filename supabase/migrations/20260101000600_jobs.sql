@@ -25,7 +25,7 @@ create table marketplace.sync_jobs (
   lease_expires_at timestamptz, -- null: nobody holds it
   claimed_at timestamptz, -- null: it waits, or never began
   token_hash bytea, -- null: never claimed
-  dispatched_at timestamptz, -- null: never delivered to its workflow
+  dispatched_at timestamptz, -- null: its attempt has not begun, or nobody has said how it was sent
   finished_at timestamptz, -- null: not finished
   error_code text, -- null: no attempt has failed
   error_message text, -- null: no attempt has failed
@@ -68,7 +68,7 @@ comment on column marketplace.sync_jobs.attempt_count is 'Attempts that were beg
 comment on column marketplace.sync_jobs.max_attempts is 'As its rule or workflow had it when it was made.';
 comment on column marketplace.sync_jobs.lease_expires_at is 'Without a report by then, the attempt has failed.';
 comment on column marketplace.sync_jobs.claimed_at is 'When the attempt began that runs, or that finished it.';
-comment on column marketplace.sync_jobs.dispatched_at is 'When its workflow last answered that it has started.';
+comment on column marketplace.sync_jobs.dispatched_at is 'When it was written down that its workflow has started or, unanswered, may have.';
 comment on column marketplace.sync_jobs.finished_at is 'When it was completed, given up or cancelled.';
 
 create function marketplace._claim_rank(p_run_at timestamptz, p_priority int)
@@ -107,9 +107,10 @@ create index sync_jobs_key_idx on marketplace.sync_jobs (workflow_id, concurrenc
 create index sync_jobs_running_idx on marketplace.sync_jobs (workflow_id, lease_expires_at) include (organization_id)
   where status = 'running';
 create index sync_jobs_dead_idx on marketplace.sync_jobs (finished_at desc) where status = 'dead' and replayed_at is null;
-create index sync_jobs_finished_idx on marketplace.sync_jobs (finished_at) where finished_at is not null;
-create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at desc);
-create index sync_jobs_rule_id_idx on marketplace.sync_jobs (rule_id);
+-- of values that many rows share: to merge them costs each transition more than the pages it saves
+create index sync_jobs_organization_id_idx on marketplace.sync_jobs (organization_id, created_at)
+  with (deduplicate_items = off);
+create index sync_jobs_rule_id_idx on marketplace.sync_jobs (rule_id) with (deduplicate_items = off);
 create index sync_jobs_correlation_id_idx on marketplace.sync_jobs (correlation_id);
 
 create table marketplace.sync_job_attempts (
@@ -146,7 +147,7 @@ create table marketplace.sync_job_attempts_default partition of marketplace.sync
 comment on table marketplace.sync_job_attempts_default is
   'Catches attempts of days without a partition; maintenance moves them. No policy: read through the parent.';
 alter table marketplace.sync_job_attempts_default enable row level security;
-create index sync_job_attempts_started_at_idx on marketplace.sync_job_attempts (started_at);
+create index sync_job_attempts_started_at_idx on marketplace.sync_job_attempts (started_at) with (deduplicate_items = off);
 
 create table marketplace.artifact_syncs (
   id uuid primary key default marketplace.uuid_v7(),

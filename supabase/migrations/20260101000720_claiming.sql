@@ -257,8 +257,9 @@ begin
               ) as ahead
             ) < w.max_per_key
         ) as next
-        -- where it was found; one that is just changing is left for the next claim
-        join marketplace.sync_jobs as j on j.ctid = next.row_id and j.status = 'pending'
+        -- where it was found, and still pending, said so that no partial index will do; one that is just changing
+        -- is left for the next claim
+        join marketplace.sync_jobs as j on j.ctid = next.row_id and j.lease_id is null and j.finished_at is null
         limit greatest(0, least(
           case w.breaker_state when 'half_open' then 1 else w.max_concurrency end - (
             select count(*) from marketplace.sync_jobs as r where r.workflow_id = w.id and r.status = 'running'

@@ -344,7 +344,14 @@ begin
     cross join lateral (select q.* from marketplace.sync_jobs as q where q.id = r.job_id offset 0) as j
     join marketplace.workflows as w on w.id = j.workflow_id
   ),
-  unanswered as (
+  -- it may be running; or it is running, and that was written down already
+  held as (
+    update marketplace.sync_jobs as j
+    set dispatched_at = now()
+    from result as r
+    where r.held_since is not null and not r.is_failing and j.id = r.id and j.dispatched_at is null
+  ),
+  noted as (
     insert into marketplace.sync_job_attempts as a (
       id, started_at, organization_id, job_id, attempt, dispatch_outcome, dispatch_status, dispatch_ms, response,
       error_code, error_message
@@ -353,7 +360,7 @@ begin
       r.lease_id, r.held_since, r.organization_id, r.id, r.attempt_count, r.outcome, r.status_code, r.duration_ms,
       left(r.response, 2000), r.error_code, left(r.error, 2000)
     from result as r
-    where r.outcome = 'unknown' and not r.is_failing and r.held_since is not null
+    where r.held_since is not null and not r.is_failing
     on conflict (job_id, id, started_at) do update
       set dispatch_outcome = excluded.dispatch_outcome, dispatch_status = excluded.dispatch_status,
         dispatch_ms = excluded.dispatch_ms, response = excluded.response,
@@ -371,7 +378,7 @@ begin
     returning 1
   )
   select
-    (select count(*) from unanswered) + (select count(*) from late),
+    (select count(*) from noted) + (select count(*) from late),
     jsonb_agg(jsonb_build_object(
       'job_id', r.id, 'lease_id', r.lease_id, 'result', 'failed', 'outcome', r.outcome, 'status_code', r.status_code,
       'duration_ms', r.duration_ms, 'error_code', coalesce(r.error_code, 'dispatch_failed'), 'error_message', r.error,
@@ -413,7 +420,7 @@ declare
   v_others jsonb;
   v_recorded int;
 begin
-  -- As a rule all were delivered to jobs that are still held, and that is all there is to do.
+  -- As a rule all were delivered to jobs that are still held, and nothing is written down of them yet.
   with
   result as materialized (
     select r.job_id, r.lease_id, r.status_code, r.duration_ms, r.error_code, r.error, r.response
@@ -426,7 +433,7 @@ begin
   ),
   moved as (
     update marketplace.sync_jobs as j
-    set dispatched_at = coalesce(j.dispatched_at, now()),
+    set dispatched_at = now(),
       -- where the answer itself is the proof, 2xx completes
       status = case when r.is_finishing then 'completed' else 'running' end,
       finished_at = case when r.is_finishing then clock_timestamp() end,
@@ -444,13 +451,14 @@ begin
       cross join lateral (select s.workflow_id from marketplace.sync_jobs as s where s.id = r.job_id offset 0) as q
       join marketplace.workflows as w on w.id = q.workflow_id
     ) as r
-    where j.id = any (array[r.job_id]) and j.lease_id = r.lease_id and j.status = 'running'
+    -- a lease is held by a running job only; to say "running" would let the planner read all that run
+    where j.id = r.job_id and j.lease_id = r.lease_id and j.dispatched_at is null
     returning
       j.id, j.organization_id, j.claimed_at, j.attempt_count, j.finished_at, r.lease_id, r.status_code, r.duration_ms,
       r.error_code, r.error, r.response, r.is_turning
   ),
   noted as (
-    insert into marketplace.sync_job_attempts as a (
+    insert into marketplace.sync_job_attempts (
       id, started_at, organization_id, job_id, attempt, dispatch_outcome, dispatch_status, dispatch_ms, response,
       error_code, error_message, result, ended_at
     )
@@ -460,11 +468,6 @@ begin
       case when m.finished_at is null then m.error_code end, case when m.finished_at is null then left(m.error, 2000) end,
       case when m.finished_at is not null then 'completed' end, m.finished_at
     from moved as m
-    on conflict (job_id, id, started_at) do update
-      set dispatch_outcome = excluded.dispatch_outcome, dispatch_status = excluded.dispatch_status,
-        dispatch_ms = excluded.dispatch_ms, response = excluded.response,
-        error_code = excluded.error_code, error_message = excluded.error_message,
-        result = excluded.result, ended_at = excluded.ended_at
   )
   select array_agg(m.lease_id), array_agg(m.id) filter (where m.finished_at is not null), coalesce(bool_or(m.is_turning), false)
   into v_delivered, v_finished, v_is_turning

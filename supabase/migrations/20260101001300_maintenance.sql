@@ -58,9 +58,17 @@ begin
 
   delete from marketplace.sync_jobs as j
   where j.id in (
-    select o.id
-    from marketplace.sync_jobs as o
-    where o.finished_at < now() - v_settings.job_retention
+    select old.id
+    from marketplace.organizations as o
+    cross join lateral (
+      select f.id
+      from marketplace.sync_jobs as f
+      -- what was made later has not finished before; so no index of finished_at is needed
+      where f.organization_id = o.id and f.created_at < now() - v_settings.job_retention
+        and f.finished_at < now() - v_settings.job_retention
+      order by f.created_at
+      limit p_limit
+    ) as old
     limit p_limit
   );
   get diagnostics v_count = row_count;

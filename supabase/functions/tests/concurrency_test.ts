@@ -353,18 +353,11 @@ Deno.test("workflows that report while their dispatches are written down wait fo
   const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
   await addJobs(lane, 60);
   const jobs = await sql<{ id: string; lease_id: string }[]>`
-    with leased as (
-      update marketplace.sync_jobs
-      set status = 'running', lease_id = gen_random_uuid(), claimed_at = now(), attempt_count = 1,
-        lease_expires_at = now() + interval '1 minute', token_hash = sha256(convert_to('x', 'UTF8'))
-      where rule_id = ${lane.ruleId}
-      returning id, lease_id, organization_id, claimed_at
-    ),
-    begun as (
-      insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
-      select lease_id, claimed_at, organization_id, id, 1 from leased
-    )
-    select id, lease_id from leased
+    update marketplace.sync_jobs
+    set status = 'running', lease_id = gen_random_uuid(), claimed_at = now(), attempt_count = 1,
+      lease_expires_at = now() + interval '1 minute', token_hash = sha256(convert_to('x', 'UTF8'))
+    where rule_id = ${lane.ruleId}
+    returning id, lease_id
   `;
   const results = JSON.stringify(
     jobs.map(({ id, lease_id }) => ({

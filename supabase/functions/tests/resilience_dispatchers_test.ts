@@ -123,15 +123,10 @@ Deno.test("a report and the record of its dispatch do not lock each other up", a
   }, "the event to be routed");
   const lease = crypto.randomUUID();
   await sql`
-    with leased as (
-      update marketplace.sync_jobs
-      set status = 'running', lease_id = ${lease}, claimed_at = now(), attempt_count = 1,
-        lease_expires_at = now() + interval '1 minute', token_hash = sha256('x')
-      where id = ${job!.id}
-      returning *
-    )
-    insert into marketplace.sync_job_attempts (id, started_at, organization_id, job_id, attempt)
-    select lease_id, claimed_at, organization_id, id, attempt_count from leased
+    update marketplace.sync_jobs
+    set status = 'running', lease_id = ${lease}, claimed_at = now(), attempt_count = 1,
+      lease_expires_at = now() + interval '1 minute', token_hash = sha256('x')
+    where id = ${job!.id}
   `;
   const result = JSON.stringify([{ job_id: job!.id, lease_id: lease, outcome: "delivered" }]);
   // In the middle of complete_job: the job is locked, its attempt not yet.

@@ -51,7 +51,7 @@ select is(
 );
 select results_eq(
   'select j.status, j.lease_id, j.dispatched_at, a.dispatch_outcome, a.result, a.error_code from job as j, attempt as a',
-  $$ select 'running', lease_id, null::timestamptz, 'unknown', null, 'timeout' from held $$,
+  $$ select 'running', lease_id, now(), 'unknown', null, 'timeout' from held $$,
   'the job stays leased, for the workflow may be running'
 );
 
