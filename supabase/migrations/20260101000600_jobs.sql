@@ -381,7 +381,7 @@ create policy "members read their executions" on marketplace.execution_logs
 
 -- a member sees a job, but never the hash of its token, nor its position: that counts everybody's jobs
 grant select (
-  id, organization_id, rule_id, workflow_id, event_id, event_created_at, scheduled_at, correlation_id, status, priority, run_at,
+  id, organization_id, rule_id, workflow_id, event_id, event_created_at, scheduled_at, correlation_id, status, priority, run_at, not_before,
   concurrency_key, is_parked, absorbed_count, replay_of, replayed_at,
   attempt_count, max_attempts, lease_expires_at, claimed_at, dispatched_at, finished_at, error_code, error_message,
   result, created_at

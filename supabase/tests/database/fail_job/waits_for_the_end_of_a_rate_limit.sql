@@ -63,9 +63,9 @@ select marketplace.begin_execution(jsonb_build_object(
 )) as answer from claimed as c;
 do $$
 begin
-  perform marketplace.finish_execution(b.answer || '{
+  perform marketplace.finish_executions(jsonb_build_array(b.answer || '{
     "outcome": "failed", "error_code": "rate_limited", "http_status": 429, "wait_ms": 45000, "retry_after_ms": 45000, "action": "files.get", "observed": [], "spent": 1, "attempt_count": 1, "duration_ms": 5, "is_kept": false
-  }') from begun as b;
+  }')) from begun as b;
 end
 $$;
 select is((select not_before - now() from job), '45 seconds', 'its job waits as long');
