@@ -239,6 +239,8 @@ create index artifact_syncs_created_at_idx on marketplace.artifact_syncs (create
 create index artifact_syncs_rule_id_idx on marketplace.artifact_syncs (rule_id, source_ref, created_at desc);
 create index artifact_syncs_memory_idx on marketplace.artifact_syncs (rule_id, source_ref, completed_at desc)
   where status = 'completed';
+create index artifact_syncs_place_idx on marketplace.artifact_syncs (rule_id, destination_path, completed_at desc)
+  where status = 'completed' and destination_path <> '';
 create index artifact_syncs_source_integration_id_idx on marketplace.artifact_syncs (source_integration_id, created_at desc);
 create index artifact_syncs_destination_integration_id_idx on marketplace.artifact_syncs (destination_integration_id, created_at desc);
 create index artifact_syncs_correlation_id_idx on marketplace.artifact_syncs (correlation_id);

@@ -201,6 +201,32 @@ $$;
 comment on function marketplace.last_synced(uuid, text) is
   'How a rule left an object of its source when it last synced it; null when it never has.';
 
+create function marketplace.occupied_paths(p_rule_id uuid, p_places jsonb)
+returns table (source_ref text, occupant_ref text, occupant_name text)
+language sql
+stable
+set search_path = ''
+as $$
+  select w.source_ref, there.source_ref, there.name
+  from jsonb_to_recordset(p_places) as w (source_ref text, path text)
+  cross join lateral (
+    select a.source_ref, a.name
+    from marketplace.artifact_syncs as a
+    where a.rule_id = p_rule_id and a.destination_path = w.path and a.status = 'completed' and a.destination_path <> ''
+      and a.source_ref <> w.source_ref
+      -- and has not gone elsewhere since
+      and not exists (
+        select from marketplace.artifact_syncs as later
+        where later.rule_id = a.rule_id and later.source_ref = a.source_ref and later.status = 'completed'
+          and later.completed_at > a.completed_at and later.destination_path <> a.destination_path
+      )
+    order by a.completed_at desc
+    limit 1
+  ) as there
+$$;
+comment on function marketplace.occupied_paths(uuid, jsonb) is
+  'Of [{source_ref, path}], those whose path holds what the rule has last made of another object of its source, and which.';
+
 create function marketplace._note_integration_health(p_integration_id uuid, p_error text)
 returns void
 language sql
@@ -501,6 +527,7 @@ grant execute on function
   marketplace._require_lease(uuid, uuid),
   marketplace.plan_artifacts(uuid, uuid, jsonb),
   marketplace.last_synced(uuid, text),
+  marketplace.occupied_paths(uuid, jsonb),
   marketplace._note_integration_health(uuid, text),
   marketplace.update_artifact(uuid, uuid, uuid, jsonb),
   marketplace.complete_job(uuid, uuid, jsonb),

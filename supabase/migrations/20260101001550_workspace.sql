@@ -175,4 +175,4 @@ select marketplace.register_action('supabase', 'rows.upsert', 'POST', '/rest/v1/
   }
 }
 $json$, p_handler => 'supabase_upsert', p_is_idempotent => true, p_timeout_ms => 60000, p_name => 'Bring rows up to date by a key column',
-p_description => 'Creates what is missing, changes what differs (resolution=merge-duplicates), writes nothing else: {created, updated, unchanged}.');
+p_description => 'Creates what is missing, changes what differs (resolution=merge-duplicates), writes nothing else: {created, updated, unchanged}, and in refused the rows whose values the table does not take, up to twenty.');

@@ -3,6 +3,7 @@ import { type Sql, toJsonText } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import type { Artifact, ArtifactKind, JobContext } from "../_shared/jobs/context.ts";
 import { requireLease } from "../_shared/jobs/context.ts";
+import { besides } from "../_shared/transfer/template.ts";
 
 /** What `plan_artifacts` writes down. */
 export interface PlannedArtifact {
@@ -48,6 +49,47 @@ export async function lastSyncedAll(
     where a.id is not null
   `;
   return new Map(rows.map(({ artifact }) => [artifact.source_ref, artifact]));
+}
+
+/** What lies where an object of the rule's source is to go, if that was made of another one. */
+export interface Occupant {
+  source_ref: string;
+  occupant_ref: string;
+  occupant_name: string;
+}
+
+/** Of these places, those that hold what the rule made of another object. */
+export async function occupiedPaths(
+  sql: Sql,
+  { rule }: JobContext,
+  places: { source_ref: string; path: string }[],
+): Promise<Occupant[]> {
+  if (places.length === 0) return [];
+  return [
+    ...await sql<Occupant[]>`
+      select * from marketplace.occupied_paths(${rule.id}, ${toJsonText(places)}::text::jsonb)
+    `,
+  ];
+}
+
+/**
+ * Gives what would be written over the copy of another object a path of its own: Drive has several
+ * files of one name in a folder, and mails have attachments of one name.
+ */
+export async function keepApart(
+  sql: Sql,
+  context: JobContext,
+  planned: PlannedArtifact[],
+): Promise<void> {
+  const places = planned.flatMap(({ source_ref, destination_path }) =>
+    destination_path ? [{ source_ref, path: destination_path }] : []
+  );
+  const occupied = new Set(
+    (await occupiedPaths(sql, context, places)).map(({ source_ref }) => source_ref),
+  );
+  for (const artifact of planned.filter(({ source_ref }) => occupied.has(source_ref))) {
+    artifact.destination_path = besides(artifact.destination_path!, artifact.source_ref);
+  }
 }
 
 /** How the rule left an object of its source when it last synced it; null when it never has. */

@@ -7,6 +7,7 @@ import {
   type ArtifactChanges,
   lastSynced,
   momentPlaceholders,
+  occupiedPaths,
   planArtifacts,
   requireDestination,
 } from "./artifacts.ts";
@@ -171,6 +172,18 @@ export async function failedDocument(
   const failure = failureOf(context, error);
   if (error.code !== "conflict") return { status: "failed", ...failure };
   const conflicts = (error.details?.conflicts ?? []) as { path: string; found: string }[];
+  const [other] = await occupiedPaths(sql, context, [
+    { source_ref: artifact.source_ref, path: artifact.destination_path },
+  ]);
+  if (other) {
+    return {
+      status: "failed",
+      ...failure,
+      error_message: `${artifact.destination_path} is the file of another document, ` +
+        `${JSON.stringify(other.occupant_name)} (${other.occupant_ref}): nothing was written. ` +
+        "Rename one of them, or add {document_id} to the path of its document type, then replay the job.",
+    };
+  }
   const memory = await memoryOf(sql, context, artifact.source_ref);
   const isOurs = conflicts.length > 0 &&
     conflicts.every(({ path, found }) => memory?.files[path] === found);

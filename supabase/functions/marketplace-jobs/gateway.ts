@@ -102,6 +102,11 @@ export function failureOf(context: JobContext, error: GatewayError): Failure {
   };
 }
 
+/** Whether what was to be read is there no longer. Nothing is wrong with the rule then. */
+export function isGoneAtSource({ source }: JobContext, { details }: GatewayError): boolean {
+  return details?.integration === source.slug && details.reason === "provider_not_found";
+}
+
 function isRetryable({ code, details }: GatewayError): boolean {
   return code === "rate_limited" || details?.retryable === true;
 }

@@ -10,6 +10,7 @@ import { sourceFor } from "../_shared/transfer/registry.ts";
 import { disambiguate, renderPath } from "../_shared/transfer/template.ts";
 import type { Placeholders, SourceObject } from "../_shared/transfer/types.ts";
 import {
+  keepApart,
   lastSyncedAll,
   momentPlaceholders,
   planArtifacts,
@@ -71,6 +72,7 @@ async function planTransfers(sql: Sql, context: JobContext): Promise<PlanItem[]>
   const versioned = planned.filter(({ skip_reason, source_version }) =>
     skip_reason === undefined && source_version != null
   );
+  await keepApart(sql, context, versioned);
   // A replay copies again what somebody asked to be copied again.
   const last = versioned.length === 0 || context.job.replay_of !== null
     ? new Map<string, Artifact>()

@@ -5,7 +5,7 @@ import { AppError } from "../_shared/errors.ts";
 import type { Artifact, JobContext } from "../_shared/jobs/context.ts";
 import { type ArtifactChanges, findArtifact, updateArtifact } from "./artifacts.ts";
 import { DocumentRead, failedDocument, judgeDocument } from "./documents.ts";
-import { type ActionCall, failureOf, type GatewayError } from "./gateway.ts";
+import { type ActionCall, failureOf, type GatewayError, isGoneAtSource } from "./gateway.ts";
 import { judgeTable, TableRead } from "./tables.ts";
 import { issueTaskTicket, judgeTask, TaskMessage } from "./tasks.ts";
 import {
@@ -29,6 +29,9 @@ const hex = (length: number) =>
     new RegExp(`^[0-9a-f]{${length}}$`),
     `must be ${length} hexadecimal digits`,
   );
+
+/** Statuses that would be the same again. */
+const REFUSALS = new Set([400, 405, 406, 413, 415, 422]);
 
 /** What `marketplace-execute` answered to the workflow, as it is. */
 const Answer = z.union([
@@ -139,6 +142,14 @@ async function takeAnswer(
   // The answer to the first report was lost.
   if (artifact.status === "completed" || artifact.status === "skipped") return outcome(artifact);
   if ("error" in answer) {
+    // A rule with a schedule names what it reads: then it is the rule that is wrong.
+    if (context.event && artifact.status === "planned" && isGoneAtSource(context, answer.error)) {
+      return await change(sql, context, artifact, {
+        status: "skipped",
+        error_code: "gone",
+        error_message: `it is gone at the source: ${answer.error.message}`,
+      });
+    }
     const changes = artifact.kind === "document"
       ? await failedDocument(sql, context, artifact, answer.error)
       : { status: "failed" as const, ...failureOf(context, answer.error) };
@@ -221,7 +232,11 @@ async function loggedFailure(
     details: {
       integration: context.source.slug,
       ...(body === null ? {} : { body }),
-      ...(status === 404 ? { reason: "provider_not_found" } : {}),
+      ...(status === 404
+        ? { reason: "provider_not_found" }
+        : code === "provider_error" && status !== null && REFUSALS.has(status)
+        ? { reason: "provider_rejected" }
+        : {}),
       retryable: code === "rate_limited" || status === null || status >= 500,
     },
   };

@@ -26,6 +26,8 @@ const UpsertResult = z.object({
   created: z.number().int().min(0),
   updated: z.number().int().min(0),
   unchanged: z.number().int().min(0),
+  /** Rows that the table does not take, by their key. */
+  refused: z.array(z.object({ key: z.string(), reason: z.string() })).optional(),
 });
 
 /** Bad rows that are named one by one. */

@@ -105,7 +105,7 @@ function footer(
 ): string {
   const { name, email } = message.from;
   const from = escape(
-    `From ${name ? `${name} <${email}>` : email}, ${
+    `From ${name ? `${name} <${email}>` : email || "nobody named"}, ${
       message.received_at.slice(0, 16).replace("T", " ")
     } UTC, ${label}`,
     markup,

@@ -9,12 +9,13 @@ import { disambiguate, extensionOf, renderPath } from "../_shared/transfer/templ
 import type { GatewayAccess, TransferRequest } from "../_shared/transfer/types.ts";
 import {
   type ArtifactChanges,
+  keepApart,
   momentPlaceholders,
   planArtifacts,
   requireDestination,
   updateArtifact,
 } from "./artifacts.ts";
-import { type ActionCall, runAction } from "./gateway.ts";
+import { type ActionCall, isGoneAtSource, runAction } from "./gateway.ts";
 import type { PlanItem } from "./plan.ts";
 import { readConfig, TaskConfig } from "./rule_config.ts";
 import { taskFields } from "./task_fields.ts";
@@ -103,8 +104,9 @@ async function planAttachments(
 ): Promise<PlanItem[]> {
   const storage = context.attachments;
   if (!storage) return [];
-  const { attachments } = await readMessage(sql, context, messageId);
-  if (attachments.length === 0) return [];
+  const message = await readMessage(sql, context, messageId);
+  if (!message || message.attachments.length === 0) return [];
+  const { attachments } = message;
   const paths = disambiguate(attachments.map(({ part_id, filename }) => ({
     ref: part_id,
     path: renderPath(template, {
@@ -115,34 +117,38 @@ async function planAttachments(
       rule: context.rule.name,
     }),
   })));
-  const rows = await planArtifacts(
-    sql,
-    context,
-    attachments.map(({ part_id, filename, content_type, size_bytes }) => ({
-      source_ref: `${messageId}/${part_id}`,
-      source_path: context.event!.resource_path,
-      name: filename,
-      content_type,
-      size_bytes,
-      destination_integration_id: storage.id,
-      destination_path: paths.get(part_id)!,
-    })),
-  );
+  const planned = attachments.map(({ part_id, filename, content_type, size_bytes }) => ({
+    source_ref: `${messageId}/${part_id}`,
+    source_path: context.event!.resource_path,
+    name: filename,
+    content_type,
+    size_bytes,
+    destination_integration_id: storage.id,
+    destination_path: paths.get(part_id)!,
+  }));
+  await keepApart(sql, context, planned);
+  const rows = await planArtifacts(sql, context, planned);
   return rows.map((artifact) => ({ artifact }));
 }
 
+/** null: it is gone, as reading it for the task will tell. */
 async function readMessage(
   sql: Sql,
   context: JobContext,
   messageId: string,
-): Promise<TaskMessage> {
-  return TaskMessage.parse(
-    await runAction(sql, context, {
-      integration: context.source.slug,
-      action: "messages.read",
-      parameters: { id: messageId },
-    }),
-  );
+): Promise<TaskMessage | null> {
+  const call = {
+    integration: context.source.slug,
+    action: "messages.read",
+    parameters: { id: messageId },
+  };
+  try {
+    return TaskMessage.parse(await runAction(sql, context, call));
+  } catch (error) {
+    const { code, message, details = {} } = error as Partial<AppError>;
+    if (code && message && isGoneAtSource(context, { code, message, details })) return null;
+    throw error;
+  }
 }
 
 /** How a workflow gets an attachment's bytes. */

@@ -36,15 +36,25 @@ Deno.test("a change is an event with its folder and its author, and one correlat
   await client.editDriveFile(file.id, { folder: "Clients/Beta", name: "Plan 2.txt" });
   const moved = (await feeds.received(drive, 2))[1]!;
   assert.equal(moved.resource_path, "files/Clients/Beta/Plan 2.txt");
+  // A slash in a name is no folder.
+  await client.editDriveFile(file.id, { name: "Plan 2/3.txt" });
+  const renamed = (await feeds.received(drive, 3))[2]!;
+  assert.equal(renamed.resource_path, "files/Clients/Beta/Plan 2_3.txt");
+  assert.equal(renamed.payload.file.name, "Plan 2/3.txt");
   await client.removeDriveFile(file.id);
-  const removed = (await feeds.received(drive, 3))[2]!;
+  const removed = (await feeds.received(drive, 4))[3]!;
   assert.deepEqual(
-    [removed.event_type, removed.resource_path, removed.payload.change.removed],
-    ["drive.file.removed", "files/Clients/Beta/Plan 2.txt", true],
+    [
+      removed.event_type,
+      removed.resource_path,
+      removed.payload.folder,
+      removed.payload.change.removed,
+    ],
+    ["drive.file.removed", "files/Clients/Beta/Plan 2_3.txt", "Clients/Beta", true],
     "a removal has the path that it was known under",
   );
   const ids = new Set((await feeds.events(drive)).map(({ correlation_id }) => correlation_id));
-  assert.equal(ids.size, 3, "what was there before the watch, and folders, are no events");
+  assert.equal(ids.size, 4, "what was there before the watch, and folders, are no events");
 });
 
 Deno.test("a storm of 500 pushes for 20 changes is 20 events and a bounded number of calls", async () => {

@@ -3011,6 +3011,14 @@ export type Database = {
         };
         Returns: undefined;
       };
+      "occupied_paths": {
+        Args: { "p_places": Json; "p_rule_id": string };
+        Returns: {
+          "occupant_name": string;
+          "occupant_ref": string;
+          "source_ref": string;
+        }[];
+      };
       "offer_webhook_secret": {
         Args: { "p_integration_id": string; "p_secret": string };
         Returns: boolean;

@@ -194,7 +194,8 @@ async function toEvents(context: PullContext, changes: DriveChange[]): Promise<F
     events.push({
       dedupe_key: `drive.changes:${fileId}:${file!.version}`,
       event_type: `${kind.event}.changed`,
-      resource_path: ["files", folder, file!.name].filter(Boolean).join("/"),
+      // A name is one segment, as a folder's is.
+      resource_path: ["files", folder, file!.name.replaceAll("/", "_")].filter(Boolean).join("/"),
       account: context.cursor.scope || null,
       occurred_at: time,
       payload: { change: { fileId, removed: false, time, changeType }, file: described, folder },

@@ -111,7 +111,7 @@ export const googleDriveSource: Source = {
     return files.filter(({ mimeType }) => mimeType !== FOLDER).map((file) => {
       const folder = folderOf(file, byId);
       return {
-        ...describe(file, ["files", ...folder, file.name].join("/"), config),
+        ...describe(file, ["files", ...folder, asSegment(file.name)].join("/"), config),
         placeholders: placeholdersOf(file, folder),
       };
     });
@@ -202,6 +202,11 @@ async function readAll(integration: Integration): Promise<z.infer<typeof DriveFi
   return files;
 }
 
+/** A name as the change feeds write it into paths. */
+function asSegment(name: string): string {
+  return name.replaceAll("/", "_");
+}
+
 /** Names of a file's folders, the outermost first; the root, which is in no listing, has none. */
 function folderOf(
   { parents }: z.infer<typeof DriveFile>,
@@ -211,7 +216,7 @@ function folderOf(
   let folder = byId.get(parents?.[0] ?? "");
   // A path is never this deep, and a circle has no end.
   while (folder && names.length < 100) {
-    names.unshift(folder.name);
+    names.unshift(asSegment(folder.name));
     folder = byId.get(folder.parents?.[0] ?? "");
   }
   return names;

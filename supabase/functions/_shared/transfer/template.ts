@@ -87,7 +87,7 @@ export function disambiguate(artifacts: { ref: string; path: string }[]): Map<st
   const paths = new Map<string, string>();
   for (const { ref, path } of artifacts) {
     let unique = path;
-    if (taken.has(unique.toLowerCase())) unique = withSuffix(path, sanitizeValue(ref));
+    if (taken.has(unique.toLowerCase())) unique = besides(path, ref);
     for (let n = 2; taken.has(unique.toLowerCase()); n++) {
       unique = withSuffix(path, `${sanitizeValue(ref)}-${n}`);
     }
@@ -96,6 +96,11 @@ export function disambiguate(artifacts: { ref: string; path: string }[]): Map<st
     paths.set(ref, unique);
   }
   return paths;
+}
+
+/** A path beside another that is taken: with the source's id in its name. */
+export function besides(path: string, ref: string): string {
+  return withSuffix(path, sanitizeValue(ref));
 }
 
 /** The extension of a file name, lower case and without the dot; `` when it has none. */

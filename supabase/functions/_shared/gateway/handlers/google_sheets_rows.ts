@@ -87,10 +87,8 @@ export function toRows(
       if (id === null || id === undefined) {
         return bad_rows.push({ row: number, reason: `${key} is empty` });
       }
-      // What a formula that failed leaves behind.
-      if (typeof id === "string" && /^#(REF|N\/A|VALUE|ERROR|NAME\?|DIV\/0)!?$/.test(id)) {
-        return bad_rows.push({ row: number, reason: `${key} is ${id}` });
-      }
+      const failed = Object.entries(row).find(([, cell]) => isFormulaError(cell));
+      if (failed) return bad_rows.push({ row: number, reason: `${failed[0]} is ${failed[1]}` });
       const first = seen.get(String(id));
       if (first !== undefined) {
         return bad_rows.push({
@@ -103,6 +101,12 @@ export function toRows(
     rows.push(row);
   });
   return { columns, rows, bad_rows };
+}
+
+/** What a formula that failed, or is not done, leaves behind: nothing to write over a value with. */
+function isFormulaError(cell: Cell): boolean {
+  return typeof cell === "string" &&
+    /^(#(REF!|N\/A|VALUE!|ERROR!|NAME\?|DIV\/0!|NUM!|NULL!)|Loading\.\.\.)$/.test(cell);
 }
 
 function invalid(message: string): ExecutionError {

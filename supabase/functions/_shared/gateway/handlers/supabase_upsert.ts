@@ -3,7 +3,8 @@
  * @see https://docs.postgrest.org/en/stable/references/api/tables_views.html#upsert
  */
 import type { Handler, HandlerContext } from "../../execution/handler.ts";
-import { chunks, differences, type Row, type UpsertResult } from "./upsert.ts";
+import { ExecutionError } from "../../execution/types.ts";
+import { chunks, differences, type Row, type UpsertResult, writeTaken } from "./upsert.ts";
 
 /** Keys that a URL names. */
 const KEYS = 100;
@@ -28,7 +29,7 @@ export const supabaseUpsert: Handler = async (context) => {
   }
   const { create, update, unchanged } = differences(rows, existing, key);
   let status = 200;
-  for (const some of chunks([...create, ...update.map(({ row }) => row)], BATCH)) {
+  const write = async (some: readonly Row[]) => {
     const query = new URLSearchParams({ on_conflict: key, columns: columns.map(quote).join(",") });
     const answer = await context.client.call({
       method: "POST",
@@ -42,10 +43,31 @@ export const supabaseUpsert: Handler = async (context) => {
       // The same rows again are the same rows.
     }, { isRepeatable: true });
     status = answer.status;
-  }
-  const result: UpsertResult = { created: create.length, updated: update.length, unchanged };
+  };
+  const created = new Set(create);
+  const refused = await writeTaken([...create, ...update.map(({ row }) => row)], {
+    size: BATCH,
+    write,
+    reasonOf,
+  });
+  const refusedNew = refused.filter(({ row }) => created.has(row)).length;
+  const result: UpsertResult = {
+    created: create.length - refusedNew,
+    updated: update.length - (refused.length - refusedNew),
+    unchanged,
+    ...(refused.length === 0
+      ? {}
+      : { refused: refused.map(({ row, reason }) => ({ key: String(row[key]), reason })) }),
+  };
   return { kind: "result", status, result };
 };
+
+/** What Postgres has against a row: a value that does not fit its column, a check, a key of others. */
+function reasonOf(error: unknown): string | undefined {
+  if (!(error instanceof ExecutionError) || ![400, 409].includes(error.providerStatus ?? 0)) return;
+  const { code, message } = (error.response ?? {}) as { code?: string; message?: string };
+  return /^2[23]/.test(code ?? "") ? message : undefined;
+}
 
 function table({ request }: HandlerContext): string {
   return request.url.split("?")[0]!;

@@ -15,6 +15,54 @@ export interface UpsertResult {
   created: number;
   updated: number;
   unchanged: number;
+  /** Rows that the table does not take, by their key; absent: it takes all. */
+  refused?: RefusedRow[];
+}
+
+/** A row that was refused alone. */
+export interface RefusedRow {
+  key: string;
+  reason: string;
+}
+
+/** Rows that are refused one by one before all of it is taken to be wrong. */
+const MAX_REFUSED = 20;
+
+/**
+ * Writes rows in batches. A batch that is refused is halved until it is known which rows are: the
+ * others are written. Only for batches that are written whole or not at all.
+ *
+ * @param write throws when the batch is refused
+ * @param reasonOf why it is, if that is about its rows
+ * @throws what `write` threw: for another reason, of more than twenty rows, or of all there are
+ */
+export async function writeTaken<T>(
+  rows: readonly T[],
+  { size, write, reasonOf }: {
+    size: number;
+    write: (batch: readonly T[]) => Promise<void>;
+    reasonOf: (error: unknown) => string | undefined;
+  },
+): Promise<{ row: T; reason: string }[]> {
+  const refused: { row: T; reason: string }[] = [];
+  const attempt = async (batch: readonly T[]): Promise<void> => {
+    try {
+      await write(batch);
+    } catch (error) {
+      const reason = reasonOf(error);
+      if (reason === undefined || refused.length >= MAX_REFUSED) throw error;
+      if (batch.length > 1) {
+        const half = Math.ceil(batch.length / 2);
+        await attempt(batch.slice(0, half));
+        await attempt(batch.slice(half));
+        return;
+      }
+      refused.push({ row: batch[0]!, reason });
+      if (refused.length === rows.length) throw error;
+    }
+  };
+  for (const batch of chunks(rows, size)) await attempt(batch);
+  return refused;
 }
 
 /**
