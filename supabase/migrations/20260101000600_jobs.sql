@@ -315,7 +315,7 @@ create table marketplace.execution_logs (
   duration_ms numeric check (duration_ms >= 0), -- null: still running
   request jsonb, -- null: refused before there was one
   response jsonb, -- null: the provider did not answer
-  reserved jsonb, -- null: no quota, or it has been settled
+  reserved jsonb, -- null: no quota, or it was lost, and settled for it
   error_code text, -- null: it went well
   error_message text, -- null: it went well
   primary key (id, created_at),
@@ -332,7 +332,7 @@ comment on column marketplace.execution_logs.attempt_count is 'Requests that wen
 comment on column marketplace.execution_logs.request is 'Method, URL and parameters; credentials and sensitive places taken out, capped.';
 comment on column marketplace.execution_logs.response is 'The result, or what the provider refused with; sensitive places taken out, capped.';
 comment on column marketplace.execution_logs.reserved is
-  'What is reserved of which quota windows until it ends, so that an execution which never reports leaves nothing reserved.';
+  'What it has reserved of which quota windows, so that an execution which never reports leaves nothing reserved.';
 comment on column marketplace.execution_logs.organization_id is
   'On whose behalf; who is not in it does not see the row.';
 comment on column marketplace.execution_logs.integration_id is

@@ -256,6 +256,41 @@ $$;
 comment on function marketplace.begin_execution(jsonb) is
   'All that must be known and done before an action runs, in one round trip: proves the caller (MK401), finds connection, integration and action as that caller, checks what it may, claims the idempotency key, reserves quota, reads the credential, and writes the log row. Answers with all of it, or with {replay}, or with {refusal}, which is in the log. For Edge Functions only.';
 
+create function marketplace.begin_executions(p_requests jsonb)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_commit text := current_setting('synchronous_commit');
+  v_is_awaited boolean := false;
+  v_request jsonb;
+  v_answer jsonb;
+  v_answers jsonb[] := '{}';
+  v_code text;
+  v_message text;
+  v_hint text;
+begin
+  for v_request in select r from jsonb_array_elements(p_requests) as r loop
+    begin
+      perform set_config('synchronous_commit', v_commit, true);
+      v_answer := marketplace.begin_execution(v_request);
+      v_is_awaited := v_is_awaited or current_setting('synchronous_commit') <> 'off';
+    exception when others then
+      -- one caller's error is not another's: this one's is told, and what he has begun is undone
+      get stacked diagnostics v_code = returned_sqlstate, v_message = message_text, v_hint = pg_exception_hint;
+      v_answer := jsonb_build_object('error', jsonb_build_object('code', v_code, 'message', v_message, 'hint', nullif(v_hint, '')));
+    end;
+    v_answers := v_answers || v_answer;
+  end loop;
+  perform set_config('synchronous_commit', case when v_is_awaited then v_commit else 'off' end, true);
+  return to_jsonb(v_answers);
+end
+$$;
+comment on function marketplace.begin_executions(jsonb) is
+  'begin_execution for several at a time, in the order given: callers that use the same accounts give them in the same order, or wait for each other in vain. Answers in that order; {error: {code, message, hint}} for one that failed. For Edge Functions only.';
+
 -- After ---------------------------------------------------------------------------------------
 
 create function marketplace._keep_answers(p_results jsonb, p_ended jsonb)
@@ -294,7 +329,7 @@ as $$
 declare
   v_told jsonb := p_results;
   v_ended jsonb;
-  v_unknown jsonb;
+  v_others uuid[];
   v_is_kept boolean;
   v_is_limited boolean;
   v_is_delayed boolean;
@@ -309,33 +344,27 @@ begin
         is_read_only boolean, idempotency_key text, job_id uuid
       )
     ),
-    was as materialized (
-      select x.id, x.reserved, x.outcome = 'running' or x.error_code is not distinct from 'execution_lost' as is_open
-      from told as t
-      join marketplace.execution_logs as x on x.id = t.execution_id and x.created_at = t.created_at
-      for no key update of x
-    ),
     -- what was reported before stays as it was
     ended as (
       update marketplace.execution_logs as x
       set outcome = t.outcome, status_code = t.status_code, attempt_count = t.attempt_count, duration_ms = greatest(t.duration_ms, 0),
-        request = t.request, response = t.response, reserved = null,
+        request = t.request, response = t.response,
         error_code = case when t.outcome = 'failed' then coalesce(t.error_code, 'failed') end, error_message = left(t.error_message, 2000)
       from told as t
-      join was as w on w.id = t.execution_id and w.is_open
-      where x.id = t.execution_id and x.created_at = t.created_at
+      where x.id = t.execution_id and x.created_at = t.created_at and (x.outcome = 'running' or x.error_code = 'execution_lost')
+      returning x.id, x.reserved
     )
     select
-      jsonb_agg(jsonb_build_object(
-        'execution_id', t.execution_id, 'reserved', w.reserved, 'spent', t.spent, 'is_told', jsonb_array_length(t.observed) > 0
-      )) filter (where w.is_open),
-      jsonb_agg(t.execution_id) filter (where w.id is null),
+      coalesce(jsonb_agg(jsonb_build_object(
+        'execution_id', t.execution_id, 'reserved', e.reserved, 'spent', t.spent, 'is_told', jsonb_array_length(t.observed) > 0
+      )) filter (where e.id is not null), '[]'),
+      array_agg(t.execution_id) filter (where e.id is null),
       bool_or(t.is_kept is true or t.idempotency_key is not null),
       bool_or(jsonb_array_length(t.observed) > 0 or t.retry_after_ms > 0),
       bool_or(t.error_code = 'rate_limited' and t.job_id is not null)
-    into v_ended, v_unknown, v_is_kept, v_is_limited, v_is_delayed
+    into v_ended, v_others, v_is_kept, v_is_limited, v_is_delayed
     from told as t
-    left join was as w on w.id = t.execution_id;
+    left join ended as e on e.id = t.execution_id;
 
     if v_is_kept then
       perform marketplace._keep_answers(v_told, v_ended);
@@ -355,9 +384,15 @@ begin
       where v_ended @> jsonb_build_array(jsonb_build_object('execution_id', r -> 'execution_id'))
       order by r ->> 'integration_id', r ->> 'connection_id';
     end if;
-    exit when v_unknown is null;
-    -- a crash of the server has lost their beginning
-    select jsonb_agg(r) into v_told from jsonb_array_elements(v_told) as r where v_unknown ? (r ->> 'execution_id');
+    exit when v_others is null;
+    -- reported before, or a crash of the server has lost their beginning
+    select jsonb_agg(r) into v_told
+    from jsonb_array_elements(v_told) as r
+    where (r ->> 'execution_id')::uuid = any (v_others) and not exists (
+      select from marketplace.execution_logs as x
+      where x.id = (r ->> 'execution_id')::uuid and x.created_at = (r ->> 'created_at')::timestamptz
+    );
+    exit when v_told is null;
     perform marketplace._log_execution(r, null, null) from jsonb_array_elements(v_told) as r;
   end loop;
   if not jsonb_path_exists(p_results, '$[*] ? (!(@.is_read_only == true) || @.is_kept == true || @.idempotency_key != null)') then
@@ -478,6 +513,7 @@ grant execute on function
   marketplace._log_execution(jsonb, jsonb, jsonb),
   marketplace._execution_grant(marketplace.integrations, uuid, jsonb),
   marketplace.begin_execution(jsonb),
+  marketplace.begin_executions(jsonb),
   marketplace._keep_answers(jsonb, jsonb),
   marketplace.finish_executions(jsonb),
   marketplace.read_execution(uuid, jsonb),

@@ -3,32 +3,38 @@
 -- See https://github.com/supabase/vault
 \echo Use "create extension supabase_vault" to load this file. \quit
 
+-- In plpgsql, which keeps its plans: the real one is C, and secrets are read before every call.
+
 -- One sub-key for each purpose out of the key file.
 create function vault._key(purpose text) returns bytea
-language sql stable
+language plpgsql stable
 security definer -- only the superuser may read the server's files
 set search_path = '' as $$
-  select extensions.hmac(
+begin
+  return extensions.hmac(
     purpose::pg_catalog.bytea,
     pg_catalog.pg_read_binary_file(pg_catalog.current_setting('vault.key_file')),
-    'sha256')
+    'sha256');
+end
 $$;
 
 -- Authenticated and deterministic (a synthetic IV): HMAC over nonce, additional data and message
 -- is both the IV of AES-256-CBC and the proof that neither was changed. The result is IV || text.
 create function vault._siv(message bytea, additional bytea, context bytea, nonce bytea)
 returns bytea
-language sql stable
+language plpgsql stable
 security definer -- reads the key
 set search_path = '' as $$
-  select pg_catalog.substr(
+begin
+  return pg_catalog.substr(
     extensions.hmac(
       pg_catalog.int4send(pg_catalog.length(additional)) || additional
         || pg_catalog.int4send(pg_catalog.length(coalesce(nonce, ''))) || coalesce(nonce, '')
         || message,
       vault._key('mac:' || pg_catalog.encode(context, 'hex')),
       'sha256'),
-    1, 16)
+    1, 16);
+end
 $$;
 
 create function vault._crypto_aead_det_encrypt(

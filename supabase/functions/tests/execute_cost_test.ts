@@ -1,6 +1,7 @@
 // What an execution costs, in counts that depend on no machine: statements, and requests that leave.
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { toAppError } from "../_shared/errors.ts";
 import { execute as run, type ExecuteInput, startExecution } from "../_shared/execution/execute.ts";
 import { readExecution } from "../_shared/execution/store.ts";
 import { stackEnv, useDatabase } from "./support_queue.ts";
@@ -67,15 +68,11 @@ Deno.test("a call takes two statements, whoever makes it: one before the provide
   }
 });
 
-Deno.test("reports that come while one is under way share the next statement", async () => {
+Deno.test("what comes while a statement is under way shares the next one", async () => {
   const tenant = await makeTenant(sql, provider.url);
   const connection_id = await connect(sql, tenant, { isShared: true });
+  const { key } = await makeKey(sql, tenant);
   provider.reset();
-  const input = (): ExecuteInput => ({
-    caller: { kind: "service" },
-    correlationId: crypto.randomUUID(),
-    request: { connection_id, action: "things.list", parameters: {} },
-  });
   // All are answered at once, when the last has come.
   const arrived = Promise.withResolvers<void>();
   const width = 12;
@@ -85,13 +82,27 @@ Deno.test("reports that come while one is under way share the next statement", a
     await arrived.promise;
     return Response.json({});
   });
+  const call = (token: string) =>
+    run(counted, {
+      caller: { kind: "api_key", token },
+      correlationId: crypto.randomUUID(),
+      request: { connection_id, action: "things.list", parameters: {} },
+    });
   const called = await calledBy(async () => {
-    const answers = await Promise.all(Array.from({ length: width }, () => run(counted, input())));
+    const refused = Array.from(
+      { length: 3 },
+      (_, n) =>
+        assert.rejects(call(`${key}${n}`), (error) => toAppError(error).code === "invalid_token"),
+    );
+    const answers = await Promise.all(Array.from({ length: width }, () => call(key)));
     assert.ok(answers.every(({ status }) => status === 200));
+    await Promise.all(refused);
   });
-  const reports = called.filter((name) => name === "finish_executions").length;
-  assert.equal(called.length - reports, width);
-  assert.ok(reports < width, `${width} executions made ${reports} reports`);
+  const begins = called.filter((name) => name.startsWith("begin_execution"));
+  assert.deepEqual(begins, ["begin_execution", "begin_executions"]);
+  const reports = called.filter((name) => name === "finish_executions");
+  assert.equal(begins.length + reports.length, called.length);
+  assert.ok(reports.length < width, `${width} executions made ${reports.length} reports`);
   const [row] = await sql<{ count: number }[]>`
     select count(*)::int from marketplace.execution_logs
     where connection_id = ${connection_id} and outcome = 'succeeded'

@@ -2698,6 +2698,7 @@ export type Database = {
         Returns: undefined;
       };
       "begin_execution": { Args: { "p_request": Json }; Returns: Json };
+      "begin_executions": { Args: { "p_requests": Json }; Returns: Json };
       "cancel_job": { Args: { "p_job_id": string; "p_reason"?: string }; Returns: undefined };
       "channel_failed": {
         Args: {

@@ -66,15 +66,13 @@ export interface ExecutionState {
  * @throws MK401 for callers who prove nothing
  */
 export async function beginExecution(sql: Sql, request: BeginRequest): Promise<BeginAnswer> {
-  const [row] = await sql<{ answer: BeginRow }[]>`
-    select marketplace.begin_execution(${
-    toJsonText({
-      ...request,
-      ...environmentCredentials(),
-    })
-  }::text::jsonb) as answer
-  `;
-  const { replay, refusal, ...rest } = row!.answer;
+  const { integration = "", connection_id = "", idempotency_key = "" } = request;
+  const [row] = await sharedBy(sql).begins.add([{
+    text: toJsonText({ ...request, ...environmentCredentials() }),
+    account: `${integration} ${connection_id} ${idempotency_key}`,
+  }]);
+  const { error, replay, refusal, ...rest } = row!;
+  if (error) throw Object.assign(new Error(error.message), error);
   const { correlation_id } = rest;
   if (replay) return { kind: "replay", correlation_id, ...replay };
   if (!refusal) return { kind: "begun", begun: rest as Begun };
@@ -82,26 +80,65 @@ export async function beginExecution(sql: Sql, request: BeginRequest): Promise<B
   return { kind: "refused", correlation_id, refusal, ...(execution_id ? { execution_id } : {}) };
 }
 
-/** Reports that are under way, by the pool that they go through. */
-const shared = new WeakMap<Sql, SharedStatement<string, void>>();
-
-/**
- * Reports how an execution ended. May be repeated: only the first report counts. Those who come
- * while a report is under way share the next statement, and its commit.
- */
+/** Reports how an execution ended. May be repeated: only the first report counts. */
 export async function finishExecution(sql: Sql, report: FinishReport): Promise<void> {
-  let reports = shared.get(sql);
-  if (!reports) {
-    reports = new SharedStatement<string, void>({
-      run: async (texts) => {
-        await sql`select marketplace.finish_executions(${`[${texts.join()}]`}::text::jsonb)`;
-        return texts.map(() => {});
-      },
-      sizeOf: (text) => text.length,
-    });
-    shared.set(sql, reports);
+  await sharedBy(sql).reports.add([toJsonText(report)]);
+}
+
+/** A request, and what it may wait for others with. */
+interface Begin {
+  text: string;
+  account: string;
+}
+
+/** What those who come while a statement is under way share the next ones by. */
+interface Shared {
+  begins: SharedStatement<Begin, BeginRow>;
+  reports: SharedStatement<string, void>;
+}
+
+const shared = new WeakMap<Sql, Shared>();
+
+function sharedBy(sql: Sql): Shared {
+  let statements = shared.get(sql);
+  if (!statements) {
+    statements = {
+      begins: new SharedStatement({
+        run: (begins) => beginAll(sql, begins),
+        sizeOf: ({ text }) => text.length,
+        maxItems: 16,
+      }),
+      reports: new SharedStatement({
+        run: async (texts) => {
+          await sql`select marketplace.finish_executions(${`[${texts.join()}]`}::text::jsonb)`;
+          return texts.map(() => {});
+        },
+        sizeOf: (text) => text.length,
+      }),
+    };
+    shared.set(sql, statements);
   }
-  await reports.add([toJsonText(report)]);
+  return statements;
+}
+
+async function beginAll(sql: Sql, begins: Begin[]): Promise<BeginRow[]> {
+  if (begins.length === 1) {
+    const [row] = await sql<{ answer: BeginRow }[]>`
+      select marketplace.begin_execution(${begins[0]!.text}::text::jsonb) as answer
+    `;
+    return [row!.answer];
+  }
+  // Accounts are locked in one order everywhere: then nobody waits for somebody who waits for him.
+  const order = begins.map(({ account }, index) => ({ account, index }))
+    .sort((a, b) => a.account < b.account ? -1 : a.account > b.account ? 1 : 0)
+    .map(({ index }) => index);
+  const texts = order.map((index) => begins[index]!.text);
+  const [row] = await sql<{ answers: BeginRow[] }[]>`
+    select marketplace.begin_executions(${`[${texts.join()}]`}::text::jsonb) as answers
+  `;
+  const answers = new Array<BeginRow>(begins.length);
+  for (const [at, index] of order.entries()) answers[index] = row!.answers[at]!;
+  return answers;
 }
 
 /**
@@ -124,6 +161,8 @@ export async function readExecution(
 
 interface BeginRow extends Partial<Begun> {
   correlation_id: string;
+  /** What would have been thrown, had it been asked alone. */
+  error?: { code: string; message: string; hint: string | null };
   replay?: { execution_id: string; http_status: number; answer: Record<string, unknown> };
   refusal?: Refusal;
 }
