@@ -1,23 +1,11 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(17);
 
 -- given a job that is due
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 update marketplace.sync_rules set notify_integration_id = destination_integration_id where name = 'Acme mirror';
 insert into marketplace.webhook_events (organization_id, integration_id, provider, event_type, resource_path, dedupe_key, payload)
 select i.organization_id, i.id, i.provider, 'file.added', 'files/a.txt', '1', '{"size": 3}'

@@ -1,23 +1,11 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(10);
 
 -- given an integration
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 create function pg_temp.observe(p_remaining bigint, p_resets_in interval, p_limit bigint default 100) returns void language sql as $$
   select marketplace.observe_quota(id, 'core', p_limit, p_remaining, now() + p_resets_in) from marketplace.integrations where slug = 'acme-files'
 $$;

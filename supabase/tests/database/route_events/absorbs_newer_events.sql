@@ -1,3 +1,4 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
@@ -7,20 +8,7 @@ select plan(10);
 select null from pg_advisory_xact_lock(hashtext('marketplace.route_events'));
 
 -- given a rule that absorbs, per account
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 update marketplace.sync_rules set absorbs = true, concurrency_key = '{account}'
 where name = 'Acme mirror';
 create temp view event as

@@ -1,3 +1,4 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
@@ -11,20 +12,7 @@ create temp view ring as select q.* from net.http_request_queue as q
 where q.id > (select id from before);
 delete from marketplace.sync_jobs;
 delete from marketplace.webhook_events;
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 create function pg_temp.has_work() returns boolean language sql as 'select marketplace.has_due_work()';
 
 -- then

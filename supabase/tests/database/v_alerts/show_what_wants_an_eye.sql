@@ -1,3 +1,4 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
@@ -6,20 +7,7 @@ select plan(20);
 -- given an empty queue, and an alert by its name
 delete from marketplace.sync_jobs;
 delete from marketplace.webhook_events;
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 do $$ begin perform marketplace.configure_platform('https://project.example/functions/v1'); end $$;
 create function pg_temp.alerts(p_subject text) returns text language sql as $$
   select string_agg(severity || ' ' || alert, ', ' order by alert) from marketplace.v_alerts where subject = p_subject

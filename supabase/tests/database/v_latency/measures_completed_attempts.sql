@@ -1,23 +1,11 @@
+\ir ../acme.psql
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
 select plan(3);
 
 -- given a hundred jobs that waited 1 to 100 seconds, were answered in 1 to 100 ms and ran for 2 to 200 seconds
-insert into marketplace.providers (slug, name, category, base_url)
-values ('acme', 'Acme', 'storage', 'https://acme.example');
-insert into marketplace.workflows (slug, name, kind, endpoint)
-values ('acme-run', 'Run', 'http', 'https://acme.example/run');
-do $$
-begin
-  perform marketplace.register_integration('acme-files', 'Files', 'acme', 'storage');
-  perform marketplace.register_integration('acme-backup', 'Backup', 'acme', 'storage');
-end
-$$;
-insert into marketplace.sync_rules (name, source_integration_id, source_pattern, destination_integration_id, workflow_id)
-select 'Acme mirror', s.id, 'files/**', d.id, w.id
-from marketplace.integrations as s, marketplace.integrations as d, marketplace.workflows as w
-where s.slug = 'acme-files' and d.slug = 'acme-backup' and w.slug = 'acme-run';
+select pg_temp.given_rule();
 insert into marketplace.sync_jobs (organization_id, rule_id, workflow_id, correlation_id, created_at)
 select r.organization_id, r.id, r.workflow_id, md5(n::text)::uuid, now() - make_interval(mins => 10, secs => n)
 from marketplace.sync_rules as r, generate_series(1, 100) as n where r.name = 'Acme mirror';
