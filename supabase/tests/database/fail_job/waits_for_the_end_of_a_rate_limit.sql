@@ -64,12 +64,12 @@ select marketplace.begin_execution(jsonb_build_object(
 do $$
 begin
   perform marketplace.finish_executions(jsonb_build_array(b.answer || '{
-    "outcome": "failed", "error_code": "rate_limited", "http_status": 429, "wait_ms": 45000, "retry_after_ms": 45000, "action": "files.get", "observed": [], "spent": 1, "attempt_count": 1, "duration_ms": 5, "is_kept": false
+    "outcome": "failed", "error_code": "rate_limited", "http_status": 429, "wait_ms": 450000, "retry_after_ms": 450000, "action": "files.get", "observed": [], "spent": 1, "attempt_count": 1, "duration_ms": 5, "is_kept": false
   }')) from begun as b;
 end
 $$;
-select is((select not_before - now() from job), '45 seconds', 'its job waits as long');
-select is(pg_temp.fail(), '45 seconds', 'once that has failed');
+select is((select not_before - now() from job), '450 seconds', 'its job waits as long');
+select is(pg_temp.fail(), '450 seconds', 'once that has failed');
 do $$ begin perform pg_temp.again(); end $$;
 select is((select not_before from job), null, 'the next attempt knows nothing of it');
 select is((
@@ -78,7 +78,7 @@ select is((
     'request_hash', '00', 'correlation_id', gen_random_uuid()
   )) #>> '{refusal,code}' from claimed as c
 ), 'rate_limited', 'until it is refused before anybody is asked');
-select ok(w between interval '44 seconds' and '46 seconds', 'and waits again') from pg_temp.fail() as w;
+select ok(w between interval '400 seconds' and '451 seconds', 'and waits again') from pg_temp.fail() as w;
 select is((select status from job), 'pending', 'it is never given up for it');
 
 select * from finish();
