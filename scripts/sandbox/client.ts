@@ -33,6 +33,8 @@ import type { OdooFixture } from "./providers/odoo/mod.ts";
 import type { OdooRecord } from "./providers/odoo/records.ts";
 import type { SpreadsheetEdit, SpreadsheetFixture } from "./providers/google/sheets.ts";
 import type { SlackChannelFixture, SlackMessage } from "./providers/slack.ts";
+import type { SnsTopicFixture } from "./providers/sns/mod.ts";
+import type { Subscription as SnsSubscriptionInfo } from "./providers/sns/topics.ts";
 import type { FlavourName } from "./s3/flavours.ts";
 import type { S3ObjectInfo } from "./s3/server.ts";
 
@@ -72,6 +74,8 @@ export type {
   S3ObjectInfo,
   SlackChannelFixture,
   SlackMessage,
+  SnsSubscriptionInfo,
+  SnsTopicFixture,
   SpreadsheetEdit,
   SpreadsheetFixture,
   SubscriptionFixture,
@@ -297,6 +301,20 @@ export class SandboxClient {
   /** Every message that was posted, oldest first. */
   async slackMessages(): Promise<SlackMessage[]> {
     return (await this.#json<{ messages: SlackMessage[] }>("GET", "/slack/messages")).messages;
+  }
+
+  /** Makes a topic of SNS to which buckets may publish. @returns its ARN */
+  async createTopic(topic: SnsTopicFixture): Promise<string> {
+    return (await this.#json<{ arn: string }>("POST", "/sns/topics", topic)).arn;
+  }
+
+  /** Who has subscribed to topics. */
+  async snsSubscriptions(): Promise<SnsSubscriptionInfo[]> {
+    const answer = await this.#json<{ subscriptions: SnsSubscriptionInfo[] }>(
+      "GET",
+      "/sns/subscriptions",
+    );
+    return answer.subscriptions;
   }
 
   /** Makes a bucket. */

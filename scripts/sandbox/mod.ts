@@ -14,6 +14,8 @@ import { createLinear } from "./providers/linear/mod.ts";
 import { createNocoDB } from "./providers/nocodb/mod.ts";
 import { createOdoo } from "./providers/odoo/mod.ts";
 import { createSlack } from "./providers/slack.ts";
+import { createSns } from "./providers/sns/mod.ts";
+import { Topics } from "./providers/sns/topics.ts";
 import { createS3 } from "./s3/server.ts";
 
 export { GITHUB_TOKEN } from "./providers/github/mod.ts";
@@ -49,14 +51,16 @@ export interface RunningSandbox {
 /**
  * Starts stand-ins for the services that no test can reach: GitHub under `/github`, Google under
  * `/google`, Jira under `/jira`, Linear under `/linear`, NocoDB under `/nocodb`, Odoo under `/odoo`,
- * Slack under `/slack`, and S3 on a port of its own. They behave as those services document,
- * misbehave on demand (`/_control/faults`) and tell what they were asked (`/_control/journal`).
+ * Slack under `/slack`, SNS under `/sns`, and S3 on a port of its own. They behave as those services
+ * document, misbehave on demand (`/_control/faults`) and tell what they were asked
+ * (`/_control/journal`).
  *
  * @throws Deno.errors.AddrInUse when a port is taken
  */
 export function startSandbox(options: SandboxOptions): RunningSandbox {
   const { port, s3Port, hostname = "127.0.0.1", storageLimitBytes } = options;
   let storageOrigin = "";
+  let restOrigin = "";
   const contents = new ContentStore(storageLimitBytes);
   const clock = new Clock();
   const sandbox: Sandbox = {
@@ -66,6 +70,7 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
     journal: new Journal(),
     pushes: new Pushes(clock),
     storageOrigin: () => storageOrigin,
+    restOrigin: () => restOrigin,
   };
 
   const github = createGitHub(sandbox, "/github");
@@ -75,7 +80,9 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   const nocodb = createNocoDB(sandbox);
   const odoo = createOdoo(sandbox);
   const slack = createSlack(sandbox);
-  const s3 = createS3(sandbox);
+  const topics = new Topics(sandbox, "/sns");
+  const sns = createSns(sandbox, topics);
+  const s3 = createS3(sandbox, topics);
 
   // Not strict: `/github/` is GitHub's root as much as `/github`.
   const rest = new Hono<ObservedEnv>({ strict: false });
@@ -91,9 +98,10 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   mount(rest, "/nocodb", nocodb);
   mount(rest, "/odoo", odoo);
   mount(rest, "/slack", slack);
+  mount(rest, topics.mountedAt, sns);
   rest.route(
     "/_control",
-    createControl(sandbox, [github, google, jira, linear, nocodb, odoo, slack, s3]),
+    createControl(sandbox, [github, google, jira, linear, nocodb, odoo, slack, sns, s3]),
   );
 
   // Download URLs and S3 share the port: to a client of GitHub both are another origin.
@@ -111,9 +119,10 @@ export function startSandbox(options: SandboxOptions): RunningSandbox {
   const origin = (server: Deno.HttpServer<Deno.NetAddr>) =>
     `http://${hostname}:${server.addr.port}`;
   storageOrigin = origin(storageServer);
+  restOrigin = origin(restServer);
 
   return {
-    url: origin(restServer),
+    url: restOrigin,
     s3Url: storageOrigin,
     async stop() {
       closing.abort();

@@ -3,7 +3,10 @@ import { globToRegExp } from "./globs.ts";
 
 /** A misbehaviour on demand, as `POST /_control/faults` takes it. */
 export const FaultRequest = z.strictObject({
-  /** Which provider misbehaves: `github`, `google`, `jira`, `linear`, `nocodb`, `odoo`, `slack`, `s3`. */
+  /**
+   * Which provider misbehaves: `github`, `google`, `jira`, `linear`, `nocodb`, `odoo`, `slack`, `sns`,
+   * `s3`.
+   */
   provider: z.string().min(1),
   /** Only this HTTP method. */
   method: z.string().transform((method) => method.toUpperCase()).optional(),

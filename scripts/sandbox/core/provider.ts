@@ -12,6 +12,8 @@ export interface Sandbox {
   readonly faults: Faults;
   readonly journal: Journal;
   readonly pushes: Pushes;
+  /** Origin of the REST port. */
+  restOrigin(): string;
   /** Origin of the storage port, where S3 and signed download URLs live. */
   storageOrigin(): string;
 }

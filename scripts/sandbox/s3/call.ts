@@ -3,6 +3,7 @@ import { type Content, readAll } from "../core/contents.ts";
 import { hexToBase64 } from "../core/digests.ts";
 import type { ObservedEnv, Sandbox } from "../core/provider.ts";
 import { S3Error } from "./errors.ts";
+import type { Topics } from "../providers/sns/topics.ts";
 import type { Flavour } from "./flavours.ts";
 import type { Buckets, S3Object, StoredChecksum } from "./objects.ts";
 import { type ChecksumName, CHECKSUMS, type Received, receivePayload } from "./payload.ts";
@@ -15,6 +16,7 @@ export interface Call {
   sandbox: Sandbox;
   buckets: Buckets;
   flavour: Flavour;
+  topics: Topics;
   /** `""` when the request is about the service. */
   bucket: string;
   /** `""` when the request is about a bucket. */

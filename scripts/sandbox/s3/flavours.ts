@@ -14,6 +14,8 @@ export interface Flavour {
   signedChunks: boolean;
   /** Whether all parts of a multipart upload but the last must have the same length. */
   equalParts: boolean;
+  /** Whether a bucket can be told to tell through AWS' own services. */
+  notifications: boolean;
 }
 
 /**
@@ -34,6 +36,7 @@ export const FLAVOURS = {
     defaultChecksum: "crc64nvme",
     signedChunks: true,
     equalParts: false,
+    notifications: true,
   },
   r2: {
     regions: ["auto", "us-east-1"],
@@ -42,6 +45,7 @@ export const FLAVOURS = {
     defaultChecksum: undefined,
     signedChunks: false,
     equalParts: true,
+    notifications: false,
   },
   b2: {
     regions: ["us-east-1"],
@@ -50,6 +54,7 @@ export const FLAVOURS = {
     defaultChecksum: undefined,
     signedChunks: true,
     equalParts: false,
+    notifications: false,
   },
 } as const satisfies Record<string, Flavour>;
 

@@ -14,6 +14,7 @@ import {
   wholeChecksum,
 } from "./call.ts";
 import { S3Error } from "./errors.ts";
+import { notify } from "./notifications.ts";
 import type { ChecksumType, MultipartUpload, Part, S3Object, StoredChecksum } from "./objects.ts";
 import { type ChecksumName, CHECKSUMS } from "./payload.ts";
 
@@ -84,6 +85,7 @@ async function completeUpload(call: Call): Promise<Response> {
   };
   await buckets.put(bucket, key, object);
   await buckets.endUpload(id);
+  notify(call, "ObjectCreated:CompleteMultipartUpload", object);
   return answerXml("CompleteMultipartUploadResult", {
     Location: `${sandbox.storageOrigin()}/${bucket}/${key}`,
     Bucket: bucket,

@@ -10,6 +10,7 @@ import {
   wholeChecksum,
 } from "./call.ts";
 import { S3Error } from "./errors.ts";
+import { notify } from "./notifications.ts";
 import type { S3Object } from "./objects.ts";
 
 const OVERRIDES = ["content-type", "content-disposition", "cache-control"];
@@ -35,6 +36,7 @@ async function putObject(call: Call): Promise<Response> {
     checksum: wholeChecksum(content, checksum?.name ?? flavour.defaultChecksum),
   };
   await buckets.put(bucket, key, object);
+  notify(call, "ObjectCreated:Put", object);
   return new Response(null, {
     headers: {
       etag: `"${object.etag}"`,
@@ -77,7 +79,10 @@ function readObject({ c, buckets, bucket, key, query, headers }: Call): Response
   return c.req.method === "HEAD" ? new Response(null, answer) : answer;
 }
 
-async function deleteObject({ buckets, bucket, key }: Call): Promise<Response> {
+async function deleteObject(call: Call): Promise<Response> {
+  const { buckets, bucket, key } = call;
+  const isThere = buckets.get(bucket).objects.has(key);
   await buckets.delete(bucket, key);
+  if (isThere) notify(call, "ObjectRemoved:Delete");
   return noContent();
 }

@@ -21,6 +21,24 @@ export interface S3Object {
   checksum: StoredChecksum | undefined;
 }
 
+/** Of `PutBucketNotificationConfiguration`, by the names of its XML. */
+export interface NotificationConfiguration {
+  TopicConfiguration?: NotificationEntry[];
+  QueueConfiguration?: NotificationEntry[];
+  CloudFunctionConfiguration?: NotificationEntry[];
+  EventBridgeConfiguration?: "";
+}
+
+/** Whom a bucket tells, and of what. */
+export interface NotificationEntry {
+  Id: string;
+  Topic?: string;
+  Queue?: string;
+  CloudFunction?: string;
+  Event: string[];
+  Filter?: { S3Key: { FilterRule: { Name: string; Value: string }[] } };
+}
+
 /** One part of a multipart upload. */
 export interface Part {
   content: Content;
@@ -41,6 +59,8 @@ export interface MultipartUpload {
 export interface Bucket {
   createdAt: number;
   objects: Map<string, S3Object>;
+  /** Whom it tells: the document as it was put. */
+  notifications?: NotificationConfiguration;
 }
 
 /** The buckets and unfinished uploads of one sandbox. */

@@ -6,11 +6,13 @@ import type { Refusal } from "../core/faults.ts";
 import { UploadCutError } from "../core/observe.ts";
 import type { ObservedEnv, Provider, Sandbox } from "../core/provider.ts";
 import { serveContent } from "../core/serve_content.ts";
+import type { Topics } from "../providers/sns/topics.ts";
 import { bucketOperations } from "./bucket_operations.ts";
 import type { Call } from "./call.ts";
 import { isS3ErrorCode, S3Error, type S3ErrorCode } from "./errors.ts";
 import { type Flavour, type FlavourName, FLAVOURS } from "./flavours.ts";
 import { multipartOperations } from "./multipart_operations.ts";
+import { notificationOperations } from "./notifications.ts";
 import { objectOperations } from "./object_operations.ts";
 import { Buckets } from "./objects.ts";
 import { parseQuery, type Verified, verifySignature } from "./signature.ts";
@@ -23,8 +25,13 @@ export const S3_CREDENTIALS = {
   region: "us-east-1",
 } as const;
 
-const OPERATIONS = { ...bucketOperations, ...objectOperations, ...multipartOperations };
-const SUBRESOURCES = ["location", "list-type", "uploads", "uploadId"];
+const OPERATIONS = {
+  ...bucketOperations,
+  ...notificationOperations,
+  ...objectOperations,
+  ...multipartOperations,
+};
+const SUBRESOURCES = ["location", "list-type", "notification", "uploads", "uploadId"];
 /** Parameters that say nothing about the operation: the SDK's marker and the signature's own. */
 const IGNORED_PARAMETERS = /^(x-id|x-amz-.*)$/i;
 const SIGNATURE_PARAMETERS =
@@ -51,7 +58,7 @@ export interface S3ObjectInfo {
  *
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
-export function createS3(sandbox: Sandbox): Provider {
+export function createS3(sandbox: Sandbox, topics: Topics): Provider {
   const { accessKeyId, secretAccessKey } = S3_CREDENTIALS;
   const secrets = new Map<string, string>([[accessKeyId, secretAccessKey]]);
   const buckets = new Buckets();
@@ -103,7 +110,7 @@ export function createS3(sandbox: Sandbox): Provider {
     const [, bucket = "", ...rest] = rawPath.split("/").map((part) => decodeURIComponent(part));
     const key = rest.join("/");
     if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new S3Error("KeyTooLongError");
-    return { c, sandbox, buckets, flavour, bucket, key, query, headers, verified };
+    return { c, sandbox, buckets, flavour, topics, bucket, key, query, headers, verified };
   }
 
   const control = new Hono();

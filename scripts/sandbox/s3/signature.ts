@@ -20,6 +20,10 @@ export interface Verifier {
   secrets: ReadonlyMap<string, string>;
   /** Regions that may stand in the credential scope; the first one is the bucket's own. */
   regions: readonly string[];
+  /** The service in the scope; `s3` when absent. */
+  service?: string;
+  /** Hex SHA-256 of the body, where it is not said in a header as S3 wants it. */
+  payloadHash?: string;
   /** Milliseconds since the epoch. */
   now: number;
 }
@@ -61,9 +65,18 @@ export function verifySignature(request: SignedRequest, verifier: Verifier): Ver
     );
   }
 
-  const claim = presigned ? readPresigned(parameters) : readHeader(header!, request.headers);
+  const { service: ownService = "s3" } = verifier;
+  const claim = presigned
+    ? readPresigned(parameters)
+    : readHeader(header!, request.headers, verifier.payloadHash);
   const [accessKeyId = "", date, region, service, terminator] = claim.credential.split("/");
-  checkScope(claim, { date, region, service, terminator }, verifier.regions, presigned);
+  if (service !== ownService) {
+    throw new S3Error(
+      presigned ? "AuthorizationQueryParametersError" : "AuthorizationHeaderMalformed",
+      `incorrect service "${service}". This endpoint belongs to "${ownService}".`,
+    );
+  }
+  checkScope(claim, { date, region, terminator }, verifier.regions, presigned);
 
   const secret = verifier.secrets.get(accessKeyId);
   if (secret === undefined) {
@@ -114,7 +127,7 @@ interface Claim {
   expires: number;
 }
 
-function readHeader(authorization: string, headers: Headers): Claim {
+function readHeader(authorization: string, headers: Headers, bodyHash?: string): Claim {
   const match =
     /^AWS4-HMAC-SHA256\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=(\S+)$/
       .exec(authorization);
@@ -124,7 +137,7 @@ function readHeader(authorization: string, headers: Headers): Claim {
       ArgumentName: "Authorization",
     });
   }
-  const payloadHash = headers.get("x-amz-content-sha256");
+  const payloadHash = bodyHash ?? headers.get("x-amz-content-sha256");
   if (!payloadHash) {
     throw new S3Error(
       "InvalidRequest",
@@ -182,7 +195,7 @@ function readPresigned(parameters: ReadonlyMap<string, string>): Claim {
 
 function checkScope(
   claim: Claim,
-  scope: { date?: string; region?: string; service?: string; terminator?: string },
+  scope: { date?: string; region?: string; terminator?: string },
   regions: readonly string[],
   presigned: boolean,
 ): void {
@@ -207,11 +220,6 @@ function checkScope(
     throw fail(`the region '${scope.region}' is wrong; expecting '${regions[0]}'`, {
       Region: regions[0]!,
     });
-  }
-  if (scope.service !== "s3") {
-    throw fail(
-      `incorrect service "${scope.service}". This endpoint belongs to "s3".`,
-    );
   }
   if (scope.date !== claim.timestamp.slice(0, 8)) {
     throw new S3Error(

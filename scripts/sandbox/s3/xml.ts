@@ -1,18 +1,30 @@
 import { XMLBuilder, XMLParser } from "fast-xml-parser";
 
+const LISTS = new Set([
+  "Part",
+  "TopicConfiguration",
+  "QueueConfiguration",
+  "CloudFunctionConfiguration",
+  "Event",
+  "FilterRule",
+]);
 const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: "@" });
 const parser = new XMLParser({
   parseTagValue: false,
-  isArray: (name) => name === "Part",
+  isArray: (name) => LISTS.has(name),
 });
 
 const NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-/** Writes an S3 answer: `root` with S3's namespace around `content`; arrays repeat their element. */
-export function writeXml(root: string, content: Record<string, unknown> | string): string {
+/** Writes an answer: `root` with a namespace around `content`; arrays repeat their element. */
+export function writeXml(
+  root: string,
+  content: Record<string, unknown> | string,
+  namespace = NAMESPACE,
+): string {
   const body = typeof content === "string"
-    ? { "@xmlns": NAMESPACE, "#text": content }
-    : { "@xmlns": NAMESPACE, ...content };
+    ? { "@xmlns": namespace, "#text": content }
+    : { "@xmlns": namespace, ...content };
   return `<?xml version="1.0" encoding="UTF-8"?>\n${builder.build({ [root]: body })}`;
 }
 
