@@ -113,6 +113,8 @@ create table marketplace.integrations (
   health_checked_at timestamptz, -- null: never looked
   is_default boolean not null default false,
   is_watched boolean not null default false,
+  sns_topic_arns text[] not null default '{}',
+  removal_requested_at timestamptz, -- null: it stays
   config_version bigint not null default 1,
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
@@ -125,6 +127,10 @@ comment on column marketplace.integrations.is_default is
   'Receives webhooks posted to /marketplace-webhook/<provider> without an integration slug.';
 comment on column marketplace.integrations.is_watched is
   'Its push channels are opened by watch: a push makes a cursor due and is no event itself.';
+comment on column marketplace.integrations.sns_topic_arns is
+  'Topics to which ensure_webhook has subscribed; they count like those of config.webhook.topic_arns.';
+comment on column marketplace.integrations.removal_requested_at is
+  'When remove_integration was called: it goes when nothing is left of it at its provider.';
 comment on column marketplace.integrations.config_version is
   'Moves on when this row, its provider''s webhook settings or its secrets change; a webhook verified against an older version is verified again.';
 comment on column marketplace.integrations.provider is 'Which service it is a set-up of.';
@@ -229,8 +235,8 @@ set search_path = ''
 as $$
 begin
   new.updated_at := now();
-  if (new.slug, new.provider, new.config, new.status, new.is_default, new.is_watched)
-     is distinct from (old.slug, old.provider, old.config, old.status, old.is_default, old.is_watched) then
+  if (new.slug, new.provider, new.config, new.status, new.is_default, new.is_watched, new.sns_topic_arns)
+     is distinct from (old.slug, old.provider, old.config, old.status, old.is_default, old.is_watched, old.sns_topic_arns) then
     new.config_version := old.config_version + 1;
   end if;
   return new;
@@ -323,6 +329,10 @@ begin
     raise exception 'config of integration % is not a JSON object', quote_literal(p_slug)
       using errcode = 'MK400', hint = 'Pass an object such as {"api_base": "https://api.example.com"}.';
   end if;
+  if exists (select from marketplace.integrations as i where i.slug = p_slug and i.removal_requested_at is not null) then
+    raise exception 'integration % is being removed', quote_literal(p_slug)
+      using errcode = 'MK409', hint = 'Register it once it is gone; v_alerts says what keeps it.';
+  end if;
   select o.id into v_organization_id
   from marketplace.organizations as o
   where case when p_organization_slug is null then o.is_default else o.slug = p_organization_slug end;
@@ -344,7 +354,7 @@ begin
 
   if v_integration_id is null then
     raise exception 'integration % exists already, for another provider or organization', quote_literal(p_slug)
-      using errcode = 'MK409', hint = 'Choose another slug, or delete the existing integration first.';
+      using errcode = 'MK409', hint = 'Choose another slug, or remove the existing integration first.';
   end if;
   return v_integration_id;
 end

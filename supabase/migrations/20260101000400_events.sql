@@ -130,7 +130,12 @@ as $$
     'status', integration.status,
     'version', integration.config_version,
     'config', coalesce(integration.config, '{}') - 'webhook',
-    'webhook_config', provider.webhook_config || coalesce(integration.config -> 'webhook', '{}'),
+    'webhook_config', provider.webhook_config || coalesce(integration.config -> 'webhook', '{}')
+      || case when integration.config ->> 'sns_api_base' is null then '{}'
+        else jsonb_build_object('sns_endpoint', integration.config -> 'sns_api_base') end
+      || case when coalesce(integration.sns_topic_arns, '{}') = '{}' then '{}' else jsonb_build_object(
+        'topic_arns', coalesce(integration.config #> '{webhook,topic_arns}', '[]') || to_jsonb(integration.sns_topic_arns)
+      ) end,
     'secret_env', provider.secret_env,
     'max_body_bytes', provider.max_body_bytes,
     'secrets', (

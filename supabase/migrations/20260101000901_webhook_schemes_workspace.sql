@@ -151,7 +151,10 @@ values
       "items": ["/Message/Records", "/Records"],
       "omit": ["/Signature", "/SigningCertURL", "/UnsubscribeURL", "/SubscribeURL", "/Token"]
     },
-    "handshakes": [{"kind": "sns_confirm", "if": {"body:/Type": "SubscriptionConfirmation"}}],
+    "handshakes": [
+      {"kind": "sns_confirm", "if": {"body:/Type": "SubscriptionConfirmation"}},
+      {"kind": "respond", "if": {"body:/Type": "UnsubscribeConfirmation"}, "json": {"received": true}}
+    ],
     "event": {
       "dedupe": ["{body:/MessageId}[:{index}]", "{body:/id}"],
       "type": [

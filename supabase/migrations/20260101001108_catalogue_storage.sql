@@ -1,4 +1,4 @@
--- Object storage: AWS S3, and Cloudflare R2 and Backblaze B2, which speak the same API.
+-- Object storage: AWS S3, with the SNS through which its buckets tell, and Cloudflare R2 and Backblaze B2, which speak the same API.
 -- Requests are signed (SigV4) and answers are XML, so each action has a handler; paths are those of the path style.
 
 select marketplace.register_provider(
@@ -147,3 +147,99 @@ cross join (
   ('PresignGetObject', 'GET', true, 'Make a download link', '{s3:GetObject}'::text[]),
   ('PresignPutObject', 'PUT', false, 'Make an upload link', '{s3:PutObject}')
 ) as object (slug, method, is_read_only, name, scopes);
+
+-- What a bucket tells, and through which topic; the other two know neither.
+
+select marketplace.register_action('aws_s3', 'GetBucketNotificationConfiguration', 'GET', '/{bucket}', $json$
+{
+  "type": "object", "additionalProperties": false, "required": ["bucket"],
+  "properties": {
+    "bucket": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$"},
+    "notification": {"const": "", "default": ""}
+  }
+}
+$json$, p_query_parameters => '{notification}', p_handler => 's3', p_name => 'Get a bucket''s notifications',
+p_description => 'Whom the bucket tells of its objects: TopicConfiguration, QueueConfiguration, CloudFunctionConfiguration, EventBridgeConfiguration, as in the XML of S3.',
+p_scopes => '{s3:GetBucketNotification}');
+
+select marketplace.register_action('aws_s3', 'PutBucketNotificationConfiguration', 'PUT', '/{bucket}', $json$
+{
+  "type": "object", "additionalProperties": false, "required": ["bucket", "configuration"],
+  "properties": {
+    "bucket": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]$"},
+    "notification": {"const": "", "default": ""},
+    "configuration": {"type": "object", "description": "All of it, as GetBucketNotificationConfiguration tells it: what is left out is dropped"}
+  }
+}
+$json$, p_query_parameters => '{notification}', p_handler => 's3', p_name => 'Replace a bucket''s notifications', p_is_idempotent => true,
+p_scopes => '{s3:PutBucketNotification}');
+
+select marketplace.register_action('aws_s3', 'sns.' || operation.name, 'POST', '/', operation.schema::jsonb, p_body_type => 'form', p_handler => 'sns',
+p_name => operation.title, p_is_read_only => operation.is_read_only, p_is_idempotent => true, p_pagination => operation.pagination::jsonb,
+p_scopes => array['sns:' || operation.name])
+from (
+  values
+  ('CreateTopic', 'Make a topic', false, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["Name"],
+    "properties": {"Name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,256}$", "description": "One that exists is given back"}}
+  }
+  $json$),
+  ('GetTopicAttributes', 'Get a topic''s settings', true, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["TopicArn"],
+    "properties": {"TopicArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"}}
+  }
+  $json$),
+  ('SetTopicAttributes', 'Change a setting of a topic', false, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["TopicArn", "AttributeName"],
+    "properties": {
+      "TopicArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"},
+      "AttributeName": {"type": "string", "description": "Policy, DisplayName, DeliveryPolicy, …"},
+      "AttributeValue": {"type": "string"}
+    }
+  }
+  $json$),
+  ('Subscribe', 'Subscribe to a topic', false, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["TopicArn", "Protocol"],
+    "properties": {
+      "TopicArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"},
+      "Protocol": {"enum": ["https", "http", "email", "email-json", "sqs", "lambda", "firehose", "sms", "application"]},
+      "Endpoint": {"type": "string"},
+      "ReturnSubscriptionArn": {"type": "boolean", "description": "Also while it waits for confirmation"},
+      "Attributes": {"type": "object", "additionalProperties": {"type": "string"}}
+    }
+  }
+  $json$),
+  ('ListSubscriptionsByTopic', 'List a topic''s subscriptions', true,
+  '{"style": "cursor", "parameter": "NextToken", "next": "/NextToken", "items": "/Subscriptions"}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["TopicArn"],
+    "properties": {"TopicArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"}, "NextToken": {"type": "string"}}
+  }
+  $json$),
+  ('GetSubscriptionAttributes', 'Get a subscription''s settings', true, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["SubscriptionArn"],
+    "properties": {"SubscriptionArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"}}
+  }
+  $json$),
+  ('SetSubscriptionAttributes', 'Change a setting of a subscription', false, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["SubscriptionArn", "AttributeName"],
+    "properties": {
+      "SubscriptionArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"},
+      "AttributeName": {"type": "string", "description": "RawMessageDelivery, FilterPolicy, …"},
+      "AttributeValue": {"type": "string"}
+    }
+  }
+  $json$),
+  ('Unsubscribe', 'End a subscription', false, '{}', $json$
+  {
+    "type": "object", "additionalProperties": false, "required": ["SubscriptionArn"],
+    "properties": {"SubscriptionArn": {"type": "string", "pattern": "^arn:aws[a-z-]*:sns:"}}
+  }
+  $json$)
+) as operation (name, title, is_read_only, pagination, schema);

@@ -381,7 +381,9 @@ begin
       ))
     when p_target ->> 'role' = 'viewer' and not p_action.is_read_only then
       marketplace._refusal(403, 'forbidden', 'A viewer of the organization may run actions that only read.')
-    when p_integration.status = 'inactive' then
+    -- what is open at the provider is closed all the same
+    when p_integration.status = 'inactive'
+      and not (p_caller ->> 'kind' = 'service' and coalesce((p_request ->> 'allows_inactive')::boolean, false)) then
       marketplace._refusal(422, 'integration_inactive', format('Integration %s is switched off.', p_integration.slug))
     when p_connection.status = 'reauthorization_required' then
       marketplace._refusal(409, 'connection_reauthorization_required', format(

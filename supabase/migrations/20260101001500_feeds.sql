@@ -172,6 +172,10 @@ declare
   v_cursor_id uuid;
 begin
   select * into v_integration from marketplace.integrations as i where i.id = marketplace._integration_id(p_integration_slug);
+  if v_integration.removal_requested_at is not null then
+    raise exception 'integration % is being removed', quote_literal(p_integration_slug)
+      using errcode = 'MK409', hint = 'Register it again once it is gone.';
+  end if;
   select f.* into v_feed from marketplace._feeds() as f where f.provider = v_integration.provider and f.feed = coalesce(p_feed, f.feed);
   if v_feed.feed is null then
     raise exception '% has no feed %', v_integration.provider, coalesce(quote_literal(p_feed), 'of changes')

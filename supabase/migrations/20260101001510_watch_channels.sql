@@ -169,11 +169,12 @@ begin
     expires_at = coalesce(w.expires_at, w.created_at + interval '7 days'),
     error_message = coalesce(w.error_message, 'Asked for, and no answer was noted.')
   where w.status = 'pending' and coalesce(w.lease_until, '-infinity') <= clock_timestamp();
-  -- nobody follows what it pushes
+  -- nobody follows what it pushes, or its integration is switched off
   update marketplace.watch_channels as w
   set status = 'stopping'
   from marketplace.sync_cursors as c
-  where c.id = w.cursor_id and not c.is_active and w.status in ('active', 'replaced');
+  join marketplace.integrations as i on i.id = c.integration_id
+  where c.id = w.cursor_id and not (c.is_active and i.status <> 'inactive') and w.status in ('active', 'replaced');
   -- Gmail has one watch a mailbox: to stop it would silence whoever follows the mailbox still
   update marketplace.watch_channels as w
   set status = 'stopped', stopped_at = clock_timestamp(), lease_id = null, lease_until = null
@@ -181,7 +182,8 @@ begin
   where c.id = w.cursor_id and w.kind = 'gmail' and w.status = 'stopping'
     and exists (
       select from marketplace.sync_cursors as o
-      where o.feed = c.feed and o.is_active and lower(o.account) = lower(c.account)
+      join marketplace.integrations as i on i.id = o.integration_id
+      where o.feed = c.feed and o.is_active and i.status <> 'inactive' and lower(o.account) = lower(c.account)
     );
 end
 $$;
@@ -425,8 +427,9 @@ as $$
       select
       from marketplace.watch_channels as w
       join marketplace.sync_cursors as c on c.id = w.cursor_id
+      join marketplace.integrations as i on i.id = c.integration_id
       where w.stopped_at is null and w.retry_at <= clock_timestamp() and coalesce(w.lease_until, '-infinity') <= clock_timestamp()
-        and (w.status <> 'active' or not c.is_active)
+        and (w.status <> 'active' or not c.is_active or i.status = 'inactive')
         and exists (select from marketplace.watch_channels as s where s.cursor_id = w.cursor_id and s.resource_id is not null)
     )
 $$;

@@ -8,6 +8,7 @@ set search_path = ''
 as $$
 begin
   perform marketplace.make_scheduled_jobs();
+  perform marketplace.finish_removals();
   if exists (
       select
       from marketplace.sync_cursors as c
@@ -24,7 +25,7 @@ begin
 end
 $$;
 comment on function marketplace.sweep_feeds() is
-  'Rung by pg_cron: makes the jobs of schedules, and rings marketplace-maintain when a cursor, a channel or a webhook is due, whatever rings were lost. Null: nothing is due.';
+  'Rung by pg_cron: makes the jobs of schedules, deletes integrations that are wound down, and rings marketplace-maintain when a cursor, a channel or a webhook is due, whatever rings were lost. Null: nothing is due.';
 
 create view marketplace.v_sync_cursors
 with (security_invoker = true) as
@@ -52,7 +53,11 @@ where w.stopped_at is null
 union all
 select
   i.slug, h.kind, h.target, h.status, h.hook_id, null, h.due_at, h.sent_address,
-  null, null, h.error_message, h.created_at, i.provider, h.connection_id, h.organization_id, null
+  null, null, case
+    when h.status = 'pending' and h.kind = 's3.bucket' and h.hook_id is not null
+      then format('Waits for SNS''s request to confirm the subscription to %s.', h.topic_arn)
+    else h.error_message
+  end, h.created_at, i.provider, h.connection_id, h.organization_id, null
 from marketplace.provider_webhooks as h
 join marketplace.integrations as i on i.id = h.integration_id
 where h.status <> 'removed'
@@ -67,7 +72,7 @@ where c.is_active and c.feed <> 'github.deliveries'
   and not exists (select from marketplace.watch_channels as w where w.cursor_id = c.id and w.stopped_at is null)
 order by 1, 2, 3, 12;
 comment on view marketplace.v_watch_channels is
-  'What providers push through: Google''s channels that are not stopped, webhooks made by ensure_webhook, and as "none" what is followed without a channel; when each ends and is renewed.';
+  'What providers push through: Google''s channels that are not stopped, webhooks made by ensure_webhook (of S3 the subscription of SNS), and as "none" what is followed without a channel; when each ends and is renewed.';
 
 revoke all on all functions in schema marketplace from public;
 grant select on marketplace.v_sync_cursors, marketplace.v_watch_channels to authenticated, service_role;

@@ -132,6 +132,23 @@ as $$
   join marketplace.integrations as i on i.id = h.integration_id
   where h.status = 'failing' and h.failure_count >= 3
   union all
+  select 'warning', 'webhook_unconfirmed', i.slug,
+    format('The subscription of %s to %s is not confirmed: SNS must reach %s.', h.target, h.topic_arn, h.sent_address), h.checked_at
+  from marketplace.provider_webhooks as h
+  join marketplace.integrations as i on i.id = h.integration_id
+  where h.status = 'pending' and h.failure_count >= 3
+  union all
+  select 'warning', 'removal_waiting', i.slug, coalesce(left_over.reason, 'marketplace-maintain has not come to it.')
+      || ' To delete it all the same: select marketplace.remove_integration(slug, p_force => true).', i.removal_requested_at
+  from marketplace.integrations as i
+  left join lateral (
+    select format('%s cannot be taken away: %s', coalesce(v.scope, v.feed), v.error_message) as reason
+    from marketplace.v_watch_channels as v
+    where v.integration = i.slug and v.status <> 'none' and v.error_message is not null
+    limit 1
+  ) as left_over on true
+  where i.removal_requested_at < now() - interval '5 minutes'
+  union all
   select 'critical', 'schedule_late', r.name, format('The schedule %s has made no job.', quote_literal(r.schedule)), r.next_run_at
   from marketplace.sync_rules as r
   where r.is_active and r.next_run_at < now() - interval '5 minutes'

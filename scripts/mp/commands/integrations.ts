@@ -131,6 +131,26 @@ export function addIntegrations(program: Command): void {
       })
     );
 
+  group.command("rm")
+    .description("close what it has open at its provider, then delete it with its secrets")
+    .argument("<slug>", "integration")
+    .option("--force", "delete it and its rules at once; what is open at the provider stays")
+    .addHelpText("after", "\nExamples:\n  mp integrations rm archive")
+    .action((slug, { force = false }, command) =>
+      inSession(command, async ({ out, sql }) => {
+        await find(sql, slug);
+        const [row] = await sql<{ state: "removed" | "removing" }[]>`
+          select marketplace.remove_integration(${slug}, ${force}) as state`;
+        const { state } = row!;
+        out.done(
+          state === "removed"
+            ? `${slug} is removed.`
+            : `${slug} is switched off, and goes when its channels and webhooks are closed: mp watches ls`,
+          { integration: slug, state },
+        );
+      })
+    );
+
   group.command("set-secret")
     .description("store a secret in Vault and drop the former ones of that purpose")
     .argument("<slug>", "integration")

@@ -19,7 +19,7 @@ interface Watch {
 /** Adds the commands. */
 export function addWatches(program: Command): void {
   const group = program.command("watches").description(
-    "whose changes are followed: Drive, Docs, Sheets, Gmail, …",
+    "whose changes are followed: Drive, Docs, Sheets, Gmail, GitHub, S3, …",
   );
 
   group.command("ls")
@@ -40,7 +40,14 @@ export function addWatches(program: Command): void {
             order by v.status = 'active' desc, v.created_at desc
             limit 1
           ) as w on true
-          where c.is_active`;
+          where c.is_active
+          union all
+          -- a bucket is not pulled: it tells, or does not
+          select h.integration, h.feed, h.scope, h.connection_id, h.status, null, null, h.status, null,
+            h.error_message
+          from marketplace.v_watch_channels as h
+          where h.feed = 's3.bucket'
+          order by 1, 2, 3`;
         out.table(rows, [
           { title: "integration", value: (row) => row.integration, isFlexible: true },
           { title: "feed", value: (row) => row.feed },
@@ -56,16 +63,17 @@ export function addWatches(program: Command): void {
 
   group.command("add")
     .description("follow an account's changes from now on")
-    .argument("<integration>", "slug; of GitHub, its webhook is made and kept")
-    .option("--of <scope>", "shared drive, mailbox, calendar, owner/repo or organization")
+    .argument("<integration>", "slug; of GitHub and S3, the webhook is made and kept")
+    .option("--of <scope>", "shared drive, mailbox, calendar, owner/repo, organization or bucket")
     .option("--connection <id>", "with this connection's credential")
     .addHelpText(
       "after",
-      "\nExamples:\n  mp watches add google-drive\n  mp watches add github-actions --of octo-org/octo-repo",
+      "\nExamples:\n  mp watches add google-drive\n  mp watches add github-actions --of octo-org/octo-repo\n" +
+        "  mp watches add archive",
     )
     .action((integration, { of: scope, connection }, command) =>
       inSession(command, async ({ out, sql }) => {
-        const isHook = await isGitHub(sql, integration);
+        const isHook = await hasWebhooks(sql, integration);
         const [row] = isHook
           ? await sql<{ id: string }[]>`
             select marketplace.ensure_webhook(
@@ -87,7 +95,7 @@ export function addWatches(program: Command): void {
     .addHelpText("after", "\nExamples:\n  mp watches rm google-drive")
     .action((integration, { of: scope, connection }, command) =>
       inSession(command, async ({ out, sql }) => {
-        const [row] = await isGitHub(sql, integration)
+        const [row] = await hasWebhooks(sql, integration)
           ? await sql<{ ended: number }[]>`
             select marketplace.remove_webhook(${integration}, ${scope ?? null})::int as ended`
           : await sql<{ ended: number }[]>`
@@ -106,12 +114,13 @@ export function addWatches(program: Command): void {
     );
 }
 
-async function isGitHub(
+/** Whether the provider's webhooks are made through its API. */
+async function hasWebhooks(
   sql: Parameters<Parameters<typeof inSession>[1]>[0]["sql"],
   integration: string,
 ): Promise<boolean> {
   const [row] = await sql<{ provider: string }[]>`
     select i.provider from marketplace.integrations as i
     where i.id = marketplace._integration_id(${integration})`;
-  return row!.provider === "github";
+  return ["github", "aws_s3"].includes(row!.provider);
 }

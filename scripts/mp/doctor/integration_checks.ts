@@ -28,7 +28,7 @@ export interface Receiving {
 export async function receivingIntegrations(sql: Sql, slug?: string): Promise<Receiving[]> {
   return await sql<Receiving[]>`
     select i.slug, i.provider, i.is_default, p.secret_env,
-      p.webhook_config || coalesce(i.config -> 'webhook', '{}') as webhook_config,
+      marketplace.webhook_config(p.slug, i.slug) -> 'webhook_config' as webhook_config,
       exists (
         select from marketplace.integration_secrets as s
         where s.integration_id = i.id and s.purpose = 'webhook'
@@ -96,7 +96,9 @@ export function receivingFindings(integration: Receiving): Finding[] {
   return [...new Set(wanted)].filter((name) => config.data[name] === undefined).map((name) => ({
     subject,
     message: `lacks config.webhook.${name}, which its provider's proof needs.`,
-    remedy: `mp integrations register ${subject} … --config '{"webhook": {"${name}": …}}'`,
+    remedy: name === "topic_arns"
+      ? `mp watches add ${subject} has the bucket tell; or subscribe a topic, and name it there`
+      : `mp integrations register ${subject} … --config '{"webhook": {"${name}": …}}'`,
     isNote,
   }));
 }

@@ -96,5 +96,6 @@ async function tendFeeds(sql: Sql, log: Logger, deadline: number) {
     if (performance.now() - lastPull > LINGER_MS) break;
     await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
   }
+  await sql`select marketplace.finish_removals()`;
   return total;
 }

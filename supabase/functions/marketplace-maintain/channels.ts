@@ -38,7 +38,7 @@ async function tend(
 ): Promise<void> {
   const { id, lease_id, feed, scope, integration } = task;
   const adapter = await feedOf(feed);
-  const call = callerFor(sql, task);
+  const call = callerFor(sql, task, { isClosing: task.task === "stop" });
   const subject = { integration: integration.slug, feed, scope, channel_id: task.channel_id };
   try {
     if (task.task === "open") {

@@ -62,6 +62,7 @@ function closedStore(config: unknown = CONFIG) {
     credentials: () => assert.fail("nobody asked"),
     notePush: () => assert.fail("nobody asked"),
     noteAccountPush: () => assert.fail("nobody asked"),
+    noteConfirmation: () => assert.fail("nobody asked"),
   };
   return { store, counts, asked };
 }

@@ -317,8 +317,9 @@ Deno.test("SNS: a subscription is confirmed at SNS' own URL, for an allowed topi
     });
   const good =
     `https://sns.us-west-2.amazonaws.com/?Action=ConfirmSubscription&TopicArn=${TOPIC}&Token=2336412f37`;
-  const { send, rows, fetched } = await openSns();
+  const { send, rows, fetched, confirmed } = await openSns();
   assert.equal((await send(sent(confirmation(good)))).status, 200);
+  assert.deepEqual(confirmed, [TOPIC]);
   assert.deepEqual(fetched.map(({ url }) => url), [CERT_URL, good]);
   assert.equal(fetched[1]!.init.redirect, "error");
   assert.deepEqual(rows, []);
@@ -335,11 +336,13 @@ Deno.test("SNS: a subscription is confirmed at SNS' own URL, for an allowed topi
     const strict = await openSns();
     assert.equal((await strict.send(sent(confirmation(bad)))).code, "unexpected_source", bad);
     assert.ok(!strict.fetched.some(({ url }) => url === bad), bad);
+    assert.deepEqual(strict.confirmed, []);
   }
   const failing = await openSns({
     fetch: (url) => Promise.resolve(new Response(OURS!.cert, { status: url === good ? 500 : 200 })),
   });
   assert.equal((await failing.send(sent(confirmation(good)))).code, "confirmation_failed");
+  assert.deepEqual(failing.confirmed, []);
 });
 
 const PAYPAL_CERT = "https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-7a8abba8";

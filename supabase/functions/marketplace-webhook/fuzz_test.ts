@@ -233,6 +233,7 @@ function makeApp(counts: { ingested: number; fetched: number }) {
       credentials: () => Promise.resolve({}),
       notePush: () => assert.fail("nothing unproven is noted"),
       noteAccountPush: () => assert.fail("nothing unproven is noted"),
+      noteConfirmation: () => assert.fail("nothing unproven is confirmed"),
     },
     secretFromEnv: () => undefined,
     fetch: () => {

@@ -17,7 +17,7 @@ import type { Store } from "./ingest.ts";
 
 /** What handshakes need. */
 export interface HandshakeOptions {
-  store: Pick<Store, "acceptHookSecret" | "offerSecret" | "credentials">;
+  store: Pick<Store, "acceptHookSecret" | "offerSecret" | "credentials" | "noteConfirmation">;
   fetch: Fetch;
   now: () => number;
 }
@@ -144,18 +144,22 @@ export class Handshakes {
           );
         }
         case "sns_confirm":
-          await this.#confirmSubscription(lookup);
+          await this.#confirmSubscription(lookup, endpoint);
           return Response.json({ received: true, confirmed: true });
       }
     }
     return undefined;
   }
 
-  async #confirmSubscription(lookup: Lookup): Promise<void> {
+  async #confirmSubscription(
+    lookup: Lookup,
+    { integrationId, webhook }: Endpoint,
+  ): Promise<void> {
+    const topic = lookup("body:/TopicArn") ?? "";
     const url = lookup("body:/SubscribeURL") ?? "";
     const query = URL.canParse(url) ? new URL(url).searchParams : new URLSearchParams();
-    const isConfirmation = isSnsUrl(url) && query.get("Action") === "ConfirmSubscription" &&
-      query.get("TopicArn") === lookup("body:/TopicArn");
+    const isConfirmation = isSnsUrl(url, { endpoint: webhook.sns_endpoint }) &&
+      query.get("Action") === "ConfirmSubscription" && query.get("TopicArn") === topic;
     if (!isConfirmation) {
       throw new AppError("unexpected_source", 401, "The SubscribeURL is not one of SNS.");
     }
@@ -163,8 +167,8 @@ export class Handshakes {
       const signal = AbortSignal.timeout(CONFIRM_TIMEOUT_MS);
       const response = await this.options.fetch(url, { redirect: "error", signal });
       await response.body?.cancel();
-      if (response.ok) return;
-      throw new Error(`SNS answered ${response.status}`);
+      if (!response.ok) throw new Error(`SNS answered ${response.status}`);
+      await this.options.store.noteConfirmation(integrationId, topic);
     } catch (cause) {
       throw new AppError("confirmation_failed", 503, "The subscription could not be confirmed.", {
         cause,

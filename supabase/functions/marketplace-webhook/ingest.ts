@@ -62,6 +62,8 @@ export interface Store {
   ): Promise<PushOutcome | "unknown" | "unchecked">;
   /** `unchecked`: nobody follows that account. */
   noteAccountPush(integrationId: string, account: string): Promise<PushOutcome | "unchecked">;
+  /** A subscription to a topic is confirmed: whoever waits for it may go on. */
+  noteConfirmation(integrationId: string, topicArn: string): Promise<void>;
 }
 
 const sqlState = (error: unknown) =>
@@ -171,6 +173,10 @@ export const databaseStore: Store = {
       select marketplace.note_account_push(${integrationId}, ${account}) as outcome
     `);
     return row!.outcome;
+  },
+
+  async noteConfirmation(integrationId, topicArn) {
+    await inTime(db()`select marketplace.note_confirmation(${integrationId}, ${topicArn})`);
   },
 };
 

@@ -58,6 +58,7 @@ export async function openProvider(provider: string, options: ProviderOptions = 
   const rows: EventRow[] = [];
   const kept = new Map<string, Stored>();
   const offered: string[] = [];
+  const confirmed: string[] = [];
   const held = [...secrets];
   let { expectsHandshake = false } = options;
   const store: Store = {
@@ -104,6 +105,7 @@ export async function openProvider(provider: string, options: ProviderOptions = 
     credentials: () => Promise.resolve(credentials),
     notePush: options.notePush ?? (() => assert.fail("nobody follows it")),
     noteAccountPush: options.noteAccountPush ?? (() => assert.fail("nobody follows it")),
+    noteConfirmation: (_id, topic) => Promise.resolve(void confirmed.push(topic)),
   };
   const app = createWebhookApp({
     store,
@@ -132,5 +134,5 @@ export async function openProvider(provider: string, options: ProviderOptions = 
     return { status: response.status, headers: response.headers, text, code };
   }
 
-  return { send, rows, offered, held };
+  return { send, rows, offered, held, confirmed };
 }

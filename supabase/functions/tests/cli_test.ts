@@ -537,7 +537,31 @@ Deno.test("the command line against a stack", async (t) => {
         await bench.text(["watches", "rm", "team-drive"]);
         assert.deepEqual(await bench.json(["watches", "ls"]), []);
         assert.equal((await bench.run(["watches", "rm", "team-drive"])).code, 1);
-        await bench.sql`delete from marketplace.integrations where slug = 'team-drive'`;
+        await bench.text([
+          ...["integrations", "register", "uploads", "--provider", "aws_s3", "--config"],
+          '{"bucket": "artifacts", "sns_topic_name": "artifacts"}',
+        ]);
+        await bench.text(["watches", "add", "uploads"]);
+        assert.match(
+          await bench.text(["watches", "ls"]),
+          /uploads +s3\.bucket +artifacts +(pending|failing)/,
+        );
+        await bench.text(["watches", "rm", "uploads"]);
+      },
+    );
+
+    await step(
+      ["integrations rm"],
+      "an integration goes when nothing of it is open, or at once",
+      async () => {
+        const removed = (slug: string, ...options: string[]) =>
+          bench.json<{ state: string }>(["integrations", "rm", slug, ...options]);
+        assert.equal((await removed("team-drive")).state, "removed");
+        assert.equal((await removed("uploads")).state, "removing");
+        const used = await bench.run(["integrations", "rm", "archive"]);
+        assert.equal(used.code, 1);
+        assert.match(used.error, /is used by the rules 'Mirror'/);
+        assert.equal((await removed("uploads", "--force")).state, "removed");
       },
     );
 

@@ -405,3 +405,16 @@ Deno.test("Docs and Sheets are told of their own files only, by Drive's feed", a
   assert.equal(events[1]!.event_type, "docs.document.removed");
   assert.deepEqual([events.length, (await feeds.events(sheets)).length], [2, 1]);
 });
+
+Deno.test("changes of one page are events in the order in which they happened", async () => {
+  const drive = await feeds.account("google_drive");
+  const cursorId = await feeds.watch(drive);
+  await feeds.settled(cursorId);
+  await client.setPushes({ provider: "google", delivery: "drop" });
+  const expected = Array.from({ length: 20 }, (_, n) => `${n * 7 % 20}.txt`);
+  for (const name of expected) await client.createDriveFile({ name });
+  await feeds.makeDue(cursorId);
+  await feeds.maintain();
+  const events = await feeds.received(drive, expected.length);
+  assert.deepEqual(events.map(({ payload }) => payload.file.name), expected);
+});

@@ -134,8 +134,8 @@ Deno.test("a delivery that GitHub failed to deliver is recovered once, under its
     async () => (await feeds.events(account)).some(({ dedupe_key }) => dedupe_key === heard.guid),
     "the delivery",
   );
-  // The platform is away while the next two come.
-  await sql`update marketplace.integrations set status = 'inactive' where id = ${account.id}`;
+  // The next two are lost on their way.
+  await client.setPushes({ provider: "github", delivery: "drop" });
   const missed = [];
   for (const id of [2, 3]) {
     missed.push(await client.sendGitHubEvent({ event: "workflow_run", payload: run(id) }));
@@ -143,11 +143,11 @@ Deno.test("a delivery that GitHub failed to deliver is recovered once, under its
   await until(
     async () =>
       (await client.pushes()).filter(({ state, url }) =>
-        state === "failed" && url.endsWith(account.slug)
+        state === "dropped" && url.endsWith(account.slug)
       ).length === 2,
     "two failed deliveries",
   );
-  await sql`update marketplace.integrations set status = 'active' where id = ${account.id}`;
+  await client.setPushes({ provider: "github", delivery: "now" });
   for (let round = 0; round < 2; round++) {
     await feeds.makeDue(cursorId);
     await feeds.maintain();
@@ -164,4 +164,14 @@ Deno.test("a delivery that GitHub failed to deliver is recovered once, under its
   await feeds.makeDue(cursorId);
   await feeds.maintain();
   assert.equal(await feeds.calls("/repos/**", after), 1, "no news cost one call");
+});
+
+Deno.test("an integration that is switched off has no webhook at GitHub, and has one again when it is on", async () => {
+  const account = await ensured();
+  await sql`update marketplace.integrations set status = 'inactive' where id = ${account.id}`;
+  await feeds.maintain();
+  await until(async () => (await client.gitHubHooks()).length === 0, "the webhook to be gone");
+  await sql`update marketplace.integrations set status = 'active' where id = ${account.id}`;
+  await feeds.maintain();
+  assert.equal((await hookOf(account)).active, true);
 });

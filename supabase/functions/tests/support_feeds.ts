@@ -1,7 +1,13 @@
 /** For tests of feeds: providers of their own, accounts to follow, and marketplace-maintain on demand. */
 import type postgres from "postgres";
 import { SandboxClient } from "../../../scripts/sandbox/client.ts";
-import { type RunningSandbox, startSandbox } from "../../../scripts/sandbox/mod.ts";
+import {
+  GITHUB_TOKEN,
+  GOOGLE_CREDENTIALS,
+  type RunningSandbox,
+  S3_CREDENTIALS,
+  startSandbox,
+} from "../../../scripts/sandbox/mod.ts";
 import { FUNCTIONS_URL, until } from "./support_queue.ts";
 
 const RUN = crypto.randomUUID().slice(0, 8);
@@ -65,10 +71,12 @@ export class Feeds {
       google_calendar: `${url}/google/calendar/v3`,
       gmail: `${url}/google/gmail/v1`,
       github: `${url}/github`,
+      aws_s3: this.sandbox.s3Url,
     };
     const settings = {
       api_base: bases[provider],
       drive_api_base: `${url}/google/drive/v3`,
+      sns_api_base: `${url}/sns`,
       allow_private_network: true,
       ...config,
     };
@@ -77,8 +85,15 @@ export class Feeds {
         ${slug}, 'Feeds test', ${provider}, 'storage', ${JSON.stringify(settings)}::text::jsonb
       ) as id
     `;
-    const token = provider === "github" ? "sandbox-github-token" : "sandbox-google-token";
-    await this.sql`select marketplace.set_integration_secret(${slug}, 'api_token', ${token})`;
+    const secrets = provider === "aws_s3"
+      ? {
+        access_key_id: S3_CREDENTIALS.accessKeyId,
+        secret_access_key: S3_CREDENTIALS.secretAccessKey,
+      }
+      : { api_token: provider === "github" ? GITHUB_TOKEN : GOOGLE_CREDENTIALS.accessToken };
+    for (const [purpose, secret] of Object.entries(secrets)) {
+      await this.sql`select marketplace.set_integration_secret(${slug}, ${purpose}, ${secret})`;
+    }
     return { id: row!.id, slug };
   }
 

@@ -59,6 +59,8 @@ export interface Actions {
     };
     /** Delete an object */
     DeleteObject: { key: string; bucket: string; versionId?: string };
+    /** Get a bucket's notifications */
+    GetBucketNotificationConfiguration: { bucket: string; notification?: "" };
     /** Download an object */
     GetObject: { key: string; bucket: string; versionId?: string };
     /** Get an object's metadata */
@@ -96,6 +98,13 @@ export interface Actions {
       /** What the upload must say it is */
       content_type?: string;
     };
+    /** Replace a bucket's notifications */
+    PutBucketNotificationConfiguration: {
+      bucket: string;
+      notification?: "";
+      /** All of it, as GetBucketNotificationConfiguration tells it: what is left out is dropped */
+      configuration: Record<string, unknown>;
+    };
     /** Upload an object */
     PutObject: {
       key: string;
@@ -110,6 +119,51 @@ export interface Actions {
       metadata?: Record<string, string>;
       cache_control?: string;
     };
+    /** Make a topic */
+    "sns.CreateTopic": {
+      /** One that exists is given back */
+      Name: string;
+    };
+    /** Get a subscription's settings */
+    "sns.GetSubscriptionAttributes": { SubscriptionArn: string };
+    /** Get a topic's settings */
+    "sns.GetTopicAttributes": { TopicArn: string };
+    /** List a topic's subscriptions */
+    "sns.ListSubscriptionsByTopic": { TopicArn: string; NextToken?: string };
+    /** Change a setting of a subscription */
+    "sns.SetSubscriptionAttributes": {
+      /** RawMessageDelivery, FilterPolicy, … */
+      AttributeName: string;
+      AttributeValue?: string;
+      SubscriptionArn: string;
+    };
+    /** Change a setting of a topic */
+    "sns.SetTopicAttributes": {
+      TopicArn: string;
+      /** Policy, DisplayName, DeliveryPolicy, … */
+      AttributeName: string;
+      AttributeValue?: string;
+    };
+    /** Subscribe to a topic */
+    "sns.Subscribe": {
+      Endpoint?: string;
+      Protocol:
+        | "https"
+        | "http"
+        | "email"
+        | "email-json"
+        | "sqs"
+        | "lambda"
+        | "firehose"
+        | "sms"
+        | "application";
+      TopicArn: string;
+      Attributes?: Record<string, string>;
+      /** Also while it waits for confirmation */
+      ReturnSubscriptionArn?: boolean;
+    };
+    /** End a subscription */
+    "sns.Unsubscribe": { SubscriptionArn: string };
   };
   backblaze_b2: {
     /** Copy an object */

@@ -848,7 +848,9 @@ export type Database = {
           "name": string;
           "organization_id": string;
           "provider": string;
+          "removal_requested_at": string | null;
           "slug": string;
+          "sns_topic_arns": (string)[];
           "status": string;
           "updated_at": string;
         };
@@ -867,7 +869,9 @@ export type Database = {
           "name": string;
           "organization_id": string;
           "provider": string;
+          "removal_requested_at"?: string | null;
           "slug": string;
+          "sns_topic_arns"?: (string)[];
           "status"?: string;
           "updated_at"?: string;
         };
@@ -885,7 +889,9 @@ export type Database = {
           "name"?: string;
           "organization_id"?: string;
           "provider"?: string;
+          "removal_requested_at"?: string | null;
           "slug"?: string;
+          "sns_topic_arns"?: (string)[];
           "status"?: string;
           "updated_at"?: string;
         };
@@ -1212,12 +1218,16 @@ export type Database = {
           "organization_id": string;
           "sent_address": string | null;
           "sent_event_types": (string)[] | null;
+          "sent_filters": (string)[] | null;
           "sent_proof_id": string | null;
           "status": string;
           "target": string;
+          "topic_arn": string | null;
           "updated_at": string;
+          "_wanted_event_types": (string)[] | null;
+          "_wanted_filters": (string)[] | null;
         };
-        ComputedFields: never;
+        ComputedFields: "_wanted_event_types" | "_wanted_filters";
         Insert: {
           "checked_at"?: string | null;
           "connection_id"?: string | null;
@@ -1236,9 +1246,11 @@ export type Database = {
           "organization_id": string;
           "sent_address"?: string | null;
           "sent_event_types"?: (string)[] | null;
+          "sent_filters"?: (string)[] | null;
           "sent_proof_id"?: string | null;
           "status"?: string;
           "target": string;
+          "topic_arn"?: string | null;
           "updated_at"?: string;
         };
         Update: {
@@ -1259,9 +1271,11 @@ export type Database = {
           "organization_id"?: string;
           "sent_address"?: string | null;
           "sent_event_types"?: (string)[] | null;
+          "sent_filters"?: (string)[] | null;
           "sent_proof_id"?: string | null;
           "status"?: string;
           "target"?: string;
+          "topic_arn"?: string | null;
           "updated_at"?: string;
         };
         Relationships: [
@@ -2819,7 +2833,7 @@ export type Database = {
           "p_connection_id"?: string;
           "p_event_types"?: (string)[];
           "p_integration_slug": string;
-          "p_target": string;
+          "p_target"?: string;
         };
         Returns: string;
       };
@@ -2864,6 +2878,7 @@ export type Database = {
         Returns: string;
       };
       "finish_executions": { Args: { "p_results": Json }; Returns: undefined };
+      "finish_removals": { Args: Record<PropertyKey, never>; Returns: number };
       "forget_channels": { Args: Record<PropertyKey, never>; Returns: number };
       "forget_destination_folder": {
         Args: { "p_integration_id": string; "p_path": string };
@@ -2981,6 +2996,10 @@ export type Database = {
         Args: { "p_account": string; "p_integration_id": string };
         Returns: string;
       };
+      "note_confirmation": {
+        Args: { "p_integration_id": string; "p_topic_arn": string };
+        Returns: number;
+      };
       "note_connection_test": {
         Args: {
           "p_account"?: string;
@@ -3001,6 +3020,10 @@ export type Database = {
         Returns: string;
       };
       "note_wait": { Args: { "p_job_id": string; "p_wait_ms"?: number }; Returns: string };
+      "note_webhook_topic": {
+        Args: { "p_id": string; "p_lease_id": string; "p_topic_arn": string };
+        Returns: boolean;
+      };
       "oauth_key": { Args: Record<PropertyKey, never>; Returns: string };
       "observe_quota": {
         Args: {
@@ -3098,8 +3121,10 @@ export type Database = {
         Args: {
           "p_address"?: string;
           "p_event_types"?: (string)[];
+          "p_filters"?: (string)[];
           "p_hook_id": string;
           "p_id": string;
+          "p_is_pending"?: boolean;
           "p_lease_id": string;
           "p_proof_id"?: string;
         };
@@ -3159,9 +3184,10 @@ export type Database = {
         };
         Returns: string;
       };
+      "remove_integration": { Args: { "p_force"?: boolean; "p_slug": string }; Returns: string };
       "remove_notification_endpoint": { Args: { "p_endpoint_id": string }; Returns: undefined };
       "remove_webhook": {
-        Args: { "p_integration_slug": string; "p_target": string };
+        Args: { "p_integration_slug": string; "p_target"?: string };
         Returns: boolean;
       };
       "replay_dead_letters": {

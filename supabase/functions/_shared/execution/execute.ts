@@ -70,6 +70,8 @@ export interface ExecuteInput {
   sent?: SentFile | undefined;
   /** The answer must be JSON: it is kept, or one of many. */
   isJsonOnly?: boolean;
+  /** For the service alone: an integration that is switched off may be asked, too. */
+  allowsInactive?: boolean;
 }
 
 /** An answer in JSON. */
@@ -132,6 +134,7 @@ export async function startExecution(
     request_hash: hashOf(request),
     correlation_id: correlationId,
     is_async: isAsync,
+    ...(input.allowsInactive ? { allows_inactive: true } : {}),
     pages: request.paginate?.max_pages ?? 1,
   });
   if (answer.kind === "replay") {

@@ -27,6 +27,8 @@ export interface BeginRequest {
   correlation_id: string;
   /** Its answer is kept for whoever asks later. */
   is_async?: boolean;
+  /** The service may close what an integration that is switched off has left open. */
+  allows_inactive?: boolean;
   /** For how many pages quota is reserved; 1 when absent. */
   pages?: number;
 }

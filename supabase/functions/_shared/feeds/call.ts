@@ -45,10 +45,15 @@ export class CallError extends Error {
   }
 }
 
-/** Calls for one account, under a correlation id of their own. */
+/**
+ * Calls for one account, under a correlation id of their own.
+ *
+ * @param options.isClosing what is open is closed, also when the integration is switched off
+ */
 export function callerFor(
   sql: Sql,
   { integration, connection_id }: Pick<FeedAccount, "integration" | "connection_id">,
+  { isClosing = false }: { isClosing?: boolean } = {},
 ): Call {
   const correlationId = randomUUID();
   return async <T>(
@@ -67,6 +72,7 @@ export function callerFor(
       caller: { kind: "service" },
       correlationId,
       isJsonOnly: true,
+      allowsInactive: isClosing,
     }) as JsonAnswer;
     const { body } = answer;
     if (body.ok === true) {

@@ -101,9 +101,12 @@ export interface PullContext {
   webhookConfig(): Promise<unknown>;
 }
 
+/** What a webhook is of. */
+export type WebhookKind = "github.repository" | "github.organization" | "s3.bucket";
+
 /** A webhook at the provider. */
 export interface ProviderHook {
-  kind: "github.repository" | "github.organization";
+  kind: WebhookKind;
   target: string;
   hook_id: string;
 }

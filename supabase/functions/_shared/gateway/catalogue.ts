@@ -256,5 +256,6 @@ export const HANDLERS: Readonly<Record<string, string>> = {
   redirect_download: "bytes behind a redirect to another host, followed without the credential",
   s3: "an S3 operation, signed with SigV4",
   s3_presign: "a presigned S3 URL; nothing is sent",
+  sns: "an SNS operation, signed with SigV4",
   slack_upload: "a Slack file: upload URL, bytes, completion",
 };

@@ -4,7 +4,8 @@
  *     Message\n<…>\nMessageId\n<…>\n[Subject\n<…>\n]Timestamp\n<…>\nTopicArn\n<…>\nType\n<…>\n
  *
  * SignatureVersion 1 is SHA-1, 2 is SHA-256. Anybody can own a topic that AWS signs for, so only the
- * topics that the integration names (`topic_arns`) count.
+ * topics that the integration names (`topic_arns`) count. A stand-in of SNS (`sns_endpoint`) takes the
+ * place of AWS altogether.
  *
  * @see https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
  */
@@ -65,7 +66,8 @@ export async function verifySns(
   const members = SIGNED[text("Type") ?? ""];
   const signature = decodeBytes(sent, "base64");
   const url = text("SigningCertURL") ?? text("SigningCertUrl") ?? "";
-  if (!hash || !members || !signature || !isSnsUrl(url, CERTIFICATE_PATH)) {
+  const isTheirs = isSnsUrl(url, { path: CERTIFICATE_PATH, endpoint: settings.sns_endpoint });
+  if (!hash || !members || !signature || !isTheirs) {
     return refuse("invalid_signature");
   }
   let message = "";
@@ -83,10 +85,21 @@ export async function verifySns(
   return isValid ? accept() : refuse("invalid_signature");
 }
 
-/** Whether a URL is one that SNS itself answers: https, its own host, no credentials, no port. */
-export function isSnsUrl(text: string, path: RegExp = /^\/$/): boolean {
+/**
+ * Whether a URL is one that SNS itself answers: https, its own host, no credentials, no port.
+ *
+ * @param options.endpoint where a stand-in of SNS is; then its origin alone counts
+ */
+export function isSnsUrl(
+  text: string,
+  { path = /^\/$/, endpoint }: { path?: RegExp; endpoint?: unknown } = {},
+): boolean {
   if (!URL.canParse(text)) return false;
   const url = new URL(text);
+  if (typeof endpoint === "string") {
+    const file = path === CERTIFICATE_PATH ? url.pathname.replace(/^.*(?=\/)/, "") : "/";
+    return URL.canParse(endpoint) && url.origin === new URL(endpoint).origin && path.test(file);
+  }
   return url.protocol === "https:" && url.username === "" && url.password === "" &&
     url.port === "" && url.hash === "" && HOST.test(url.hostname) && path.test(url.pathname) &&
     (path !== CERTIFICATE_PATH || url.search === "") &&

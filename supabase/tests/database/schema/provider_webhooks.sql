@@ -16,7 +16,7 @@ select organization_id, id, 'github.repository', 'acme/files' from marketplace.i
 -- then each check refuses what it is there for
 create temp table refusal (change text, check_name text, rule text);
 insert into refusal values
-  ('kind = ''slack''', 'provider_webhooks_kind_check', 'a webhook is of a known kind'),
+  ('kind = ''s3.object''', 'provider_webhooks_kind_check', 'a webhook is of a known kind'),
   ('target = ''''', 'provider_webhooks_target_check', 'it has a target'),
   ('status = ''open''', 'provider_webhooks_status_check', 'and a status of its life'),
   ('failure_count = -1', 'provider_webhooks_failure_count_check', 'failures are counted'),

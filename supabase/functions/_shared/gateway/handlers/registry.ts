@@ -21,6 +21,7 @@ const LOADERS: Readonly<Record<string, () => Promise<Handler>>> = {
   redirect_download: async () => (await import("./redirect_download.ts")).redirectDownload,
   s3: async () => (await import("./s3.ts")).s3,
   s3_presign: async () => (await import("./s3.ts")).s3Presign,
+  sns: async () => (await import("./sns.ts")).sns,
   slack_upload: async () => (await import("./slack_upload.ts")).slackUpload,
 };
 

@@ -4,11 +4,12 @@
  * Signed with aws4fetch, which is 6 KB of Web Crypto; the AWS SDK costs most of a second to load.
  * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
  */
-import { AwsClient } from "aws4fetch";
+import type { AwsClient } from "aws4fetch";
 import { type Handler, type HandlerContext, toContent } from "../../execution/handler.ts";
 import type { TextAnswer } from "../../execution/provider_client.ts";
 import { ExecutionError } from "../../execution/types.ts";
 import type { FileValue } from "../request.ts";
+import { parseXml as parseAwsXml, signer as awsSigner } from "./aws.ts";
 
 /** Runs an operation; its row's slug says which. */
 export const s3: Handler = async (context) => {
@@ -104,6 +105,24 @@ const OPERATIONS: Readonly<Record<string, Handler>> = {
     return { kind: "result", status, result: describeObject(answered) };
   },
 
+  // As S3 writes it, so that whoever changes an entry can give back all others as they are.
+  GetBucketNotificationConfiguration: async (context) => {
+    const { status, text } = await read(context);
+    const { NotificationConfiguration: result } = await parseXml(text);
+    return { kind: "result", status, result: result || {} };
+  },
+
+  PutBucketNotificationConfiguration: async (context) => {
+    const { configuration } = context.parameters as { configuration: Record<string, unknown> };
+    const bytes = new TextEncoder().encode(await toXml("NotificationConfiguration", configuration));
+    const request = await sign(context, {
+      "content-type": "application/xml",
+      "x-amz-content-sha256": hex(await crypto.subtle.digest("SHA-256", bytes)),
+    });
+    const { status } = await context.client.call({ ...request, body: bytes });
+    return { kind: "result", status, result: null };
+  },
+
   CopyObject: async (context) => {
     const source = context.request.headers["x-amz-copy-source"]!;
     const answer = await read(context, {
@@ -139,24 +158,9 @@ async function sign(
   return { method, url: signed.url, headers: Object.fromEntries(signed.headers) };
 }
 
-function signer({ client, access, begun }: HandlerContext): AwsClient {
-  const { access_key_id, secret_access_key, session_token } = client.secrets;
-  if (!access_key_id || !secret_access_key) {
-    throw new ExecutionError(
-      "credentials_missing",
-      422,
-      `${begun.integration.slug} has no access_key_id and secret_access_key: connect it first.`,
-    );
-  }
-  return new AwsClient({
-    accessKeyId: access_key_id,
-    secretAccessKey: secret_access_key,
-    ...(session_token ? { sessionToken: session_token } : {}),
-    service: "s3",
-    region: String(access.settings.region ?? "us-east-1"),
-    // Repetitions are the client's business.
-    retries: 0,
-  });
+function signer(context: HandlerContext): AwsClient {
+  const region = String(context.access.settings.region ?? "us-east-1");
+  return awsSigner(context, { service: "s3", region });
 }
 
 /** An object as its headers describe it. */
@@ -182,30 +186,37 @@ function describeObject(headers: Headers): Record<string, unknown> {
   };
 }
 
-const LISTS = new Set(["Contents", "CommonPrefixes", "Bucket"]);
+const LISTS = new Set([
+  "Contents",
+  "CommonPrefixes",
+  "Bucket",
+  "TopicConfiguration",
+  "QueueConfiguration",
+  "CloudFunctionConfiguration",
+  "Event",
+  "FilterRule",
+]);
 const NUMBERS = new Set(["Size", "KeyCount", "MaxKeys"]);
 const FLAGS = new Set(["IsTruncated"]);
 
 async function parseXml(text: string): Promise<Record<string, unknown>> {
-  // S3 declares no entities; whoever does wants them multiplied.
-  if (/<!DOCTYPE/i.test(text)) {
-    throw new ExecutionError("provider_error", 502, "The answer is not the XML of S3.", {
-      effect: "possible",
-    });
-  }
-  const { XMLParser } = await import("fast-xml-parser");
-  const parser = new XMLParser({
-    ignoreAttributes: true,
-    ignoreDeclaration: true,
-    parseTagValue: false,
-    isArray: (name) => LISTS.has(name),
-    tagValueProcessor: (name, value) => {
-      if (NUMBERS.has(name)) return Number(value) as unknown as string;
-      if (FLAGS.has(name)) return (value === "true") as unknown as string;
-      return name === "ETag" ? value.replaceAll('"', "") : value;
+  return await parseAwsXml(text, {
+    lists: LISTS,
+    value: (name, text) => {
+      if (NUMBERS.has(name)) return Number(text);
+      if (FLAGS.has(name)) return text === "true";
+      return name === "ETag" ? text.replaceAll('"', "") : text;
     },
   });
-  return parser.parse(text);
+}
+
+/** A document of S3; lists repeat their element. */
+async function toXml(root: string, content: Record<string, unknown>): Promise<string> {
+  const { XMLBuilder } = await import("fast-xml-parser");
+  const builder = new XMLBuilder({ ignoreAttributes: false, attributeNamePrefix: "@" });
+  return builder.build({
+    [root]: { "@xmlns": "http://s3.amazonaws.com/doc/2006-03-01/", ...content },
+  });
 }
 
 function hex(bytes: ArrayBuffer): string {
