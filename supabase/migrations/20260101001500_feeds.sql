@@ -194,6 +194,13 @@ begin
     raise exception 'connection % does not exist under integration %', p_connection_id, quote_literal(p_integration_slug)
       using errcode = 'MK404', hint = 'select id, name from marketplace.connections lists the known ones.';
   end if;
+  -- its events are the integration's, which another organization reads
+  if exists (
+    select from marketplace.connections as c where c.id = p_connection_id and c.organization_id <> v_integration.organization_id
+  ) then
+    raise exception 'connection % belongs to another organization than integration %', p_connection_id, quote_literal(p_integration_slug)
+      using errcode = 'MK422', hint = 'Register an integration in the organization of the connection, and connect the account there.';
+  end if;
   -- the token of its channels is the integration's webhook secret
   if v_feed.channel_kind in ('drive', 'calendar') and marketplace._newest_secret_id(v_integration.id, 'webhook') is null then
     perform marketplace.set_integration_secret(v_integration.slug, 'webhook', marketplace._random_secret());
@@ -203,10 +210,7 @@ begin
   where i.id = v_integration.id and not i.is_watched and v_feed.channel_kind is not null;
 
   insert into marketplace.sync_cursors as c (organization_id, integration_id, connection_id, feed, scope)
-  values (
-    coalesce((select k.organization_id from marketplace.connections as k where k.id = p_connection_id), v_integration.organization_id),
-    v_integration.id, p_connection_id, v_feed.feed, coalesce(p_scope, '')
-  )
+  values (v_integration.organization_id, v_integration.id, p_connection_id, v_feed.feed, coalesce(p_scope, ''))
   on conflict (integration_id, connection_id, feed, scope) do update
     -- whoever watches again wants to know what changes from now on
     set is_active = true,

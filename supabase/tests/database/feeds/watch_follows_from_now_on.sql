@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(16);
+select plan(17);
 
 -- given a Drive, and a provider without a feed
 do $$
@@ -9,6 +9,10 @@ begin
   perform marketplace.configure_platform('https://project.example/functions/v1');
   perform marketplace.register_integration('acme-drive', 'Drive', 'google_drive', 'storage');
   perform marketplace.register_integration('acme-chat', 'Chat', 'slack', 'messaging');
+  insert into marketplace.organizations (slug, name) values ('tenant', 'Tenant');
+  insert into marketplace.connections (id, organization_id, integration_id, name, status, is_shared)
+  select md5('theirs')::uuid, o.id, marketplace._integration_id('acme-drive'), 'Theirs', 'active', true
+  from marketplace.organizations as o where o.slug = 'tenant';
   perform marketplace.register_integration('acme-code', 'Code', 'github', 'development');
 end
 $$;
@@ -44,6 +48,9 @@ select throws_ok(
 select throws_ok($$ select marketplace.watch('nobody') $$, 'MK404', null, 'an integration is registered first');
 select throws_ok(
   $$ select marketplace.watch('acme-drive', null, '', gen_random_uuid()) $$, 'MK404', null, 'a connection is one of the integration''s'
+);
+select throws_ok(
+  $$ select marketplace.watch('acme-drive', null, '', md5('theirs')::uuid) $$, 'MK422', null, 'of the same organization: its events are read there'
 );
 select throws_ok(
   $$ select marketplace.watch('acme-code', 'github.deliveries', 'a/b/c') $$, 'MK400', null, 'deliveries are a repository''s or an organization''s'
