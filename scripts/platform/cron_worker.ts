@@ -49,6 +49,7 @@ export async function startCronWorker(
 ): Promise<Worker> {
   const sql = postgres(urlOf(superuser), {
     max: 3,
+    fetch_types: false, // see net_worker.ts
     onnotice: () => {},
     connection: { application_name: "pg_cron scheduler" },
     backoff: (attempt) => Math.min(0.05 * 2 ** attempt, 2),
@@ -100,6 +101,7 @@ export async function startCronWorker(
     let pid: number | null = null;
     const session = postgres(urlOf(job.username), {
       max: 1,
+      fetch_types: false,
       database: job.database,
       onnotice: () => {},
       connect_timeout: 10,

@@ -88,6 +88,9 @@ export async function send(request: QueuedRequest): Promise<StoredResponse> {
 export async function startNetWorker(url: string): Promise<Worker> {
   const sql = postgres(url, {
     max: 3,
+    // The client asks for the types of arrays by itself, and when the server dies meanwhile nobody
+    // handles that: it would end the supervisor. No array is passed here.
+    fetch_types: false,
     onnotice: () => {},
     connection: { application_name: "pg_net worker" },
     backoff: (attempt) => Math.min(0.05 * 2 ** attempt, 2),
