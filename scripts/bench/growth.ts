@@ -7,6 +7,7 @@ import { claimJobs } from "../../supabase/functions/marketplace-dispatch/queue.t
 import { compare, quantile, type Row, summarize, type Variant } from "./harness/compare.ts";
 import { type Bench, type Figure, type Table, target } from "./harness/figure.ts";
 import { drainQueue, registerQueue, routeAll, storeEvents } from "./harness/jobs.ts";
+import { usageOf } from "./harness/processes.ts";
 import { fillMonth, type MonthSize, READERS, registerReaders } from "./harness/month.ts";
 import { type Place, silence, withPlace } from "./harness/stack.ts";
 
@@ -149,7 +150,14 @@ async function views(bench: Bench, size: MonthSize): Promise<Table[]> {
       // Some are not for members.
       const isAllowed = await ask(probe, look).then(() => true, () => false);
       if (userId === undefined || isAllowed) {
-        rows.push(await measureLook(open, look, times, signal));
+        {
+          const row = await measureLook(open, look, times, signal);
+          rows.push(row);
+          const shown = Object.entries(row.values).map(([value, { median }]) =>
+            `${value} ${median.toFixed(1)}`
+          );
+          bench.note(`${row.name}: ${shown.join(", ")}`);
+        }
       }
     }
     await probe.end();
@@ -170,7 +178,10 @@ async function views(bench: Bench, size: MonthSize): Promise<Table[]> {
       targets: rows.filter(({ name }) => !name.includes("nothing counted")).map((
         { name, values },
       ) => target(`${name} p99 ≤ 50 ms`, values.p99_ms!.median, { atMost: 50 })),
-      notes: ["first: the first look of a new connection, which opens every partition."],
+      notes: [
+        "first: the first look of a new connection, which opens every partition.",
+        "cpu: what a look costs the server, on a busy machine as on a calm one.",
+      ],
     });
   }
   const [stored] = await place.sql<{ jobs: number }[]>`
@@ -243,14 +254,17 @@ async function measureLook(
 ): Promise<Row> {
   const sql = open();
   try {
-    await sql`select 1`;
+    const [backend] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
     const times: number[] = [];
+    let cpuBefore = NaN;
     for (let i = 0; i <= count; i++) {
       signal.throwIfAborted();
+      if (i === 1) cpuBefore = (await usageOf(backend!.pid)).cpuMs;
       const began = performance.now();
       await ask(sql, look, i);
       times.push(performance.now() - began);
     }
+    const cpuMs = (await usageOf(backend!.pid)).cpuMs - cpuBefore;
     const [first, ...others] = times;
     others.sort((a, b) => a - b);
     const one = (value: number) => summarize([value]);
@@ -260,6 +274,7 @@ async function measureLook(
         p50_ms: one(quantile(others, 0.5)),
         p99_ms: one(quantile(others, 0.99)),
         first_ms: one(first!),
+        cpu_ms: one(cpuMs / count),
       },
     };
   } finally {

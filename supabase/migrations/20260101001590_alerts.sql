@@ -2,12 +2,15 @@
 
 create function marketplace._alerts()
 returns table (severity text, alert text, subject text, message text, since timestamptz)
-language sql
+language plpgsql -- keeps its plan: making it, for all these tables, takes longer than looking
 stable
 rows 10
 security definer -- looks at pg_cron's and pg_net's own tables; executable by the service role only
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+  return query
   select 'critical', 'event_waiting', 'routing',
     format('The oldest event has waited %s s for routing.', extract(epoch from now() - e.created_at)::int), e.created_at
   from (
@@ -151,7 +154,8 @@ as $$
   union all
   select 'critical', 'schedule_late', r.name, format('The schedule %s has made no job.', quote_literal(r.schedule)), r.next_run_at
   from marketplace.sync_rules as r
-  where r.is_active and r.next_run_at < now() - interval '5 minutes'
+  where r.is_active and r.next_run_at < now() - interval '5 minutes';
+end
 $$;
 comment on function marketplace._alerts() is 'What v_alerts shows; also behind the health check.';
 
