@@ -5,7 +5,8 @@
 import { compare, medianOf, type Row, type Variant } from "./harness/compare.ts";
 import { type Figure, type Table, target } from "./harness/figure.ts";
 import { drainQueue, emptyQueue, registerQueue, routeAll, storeEvents } from "./harness/jobs.ts";
-import { silence } from "./harness/stack.ts";
+import { treeCpuMs } from "./harness/processes.ts";
+import { type Place, postmasterPid, silence } from "./harness/stack.ts";
 import { startGraphileWorker } from "./peers/graphile_worker.ts";
 import { startPgBoss } from "./peers/pg_boss.ts";
 import type { QueuePeer } from "./peers/queue_peer.ts";
@@ -35,13 +36,17 @@ export const figure: Figure = {
         async run() {
           await storeEvents(place.sql, count);
           const routed = await routeAll(place.sql, batch);
-          const drained = await drainQueue(place.sql, { batch, workers: WORKERS });
+          const drained = await withCpu(
+            place,
+            () => drainQueue(place.sql, { batch, workers: WORKERS }),
+          );
           done[OURS] += await emptyQueue(place.admin);
           rounds++;
           return sample({
             count,
             enqueueMs: routed.ms,
             ms: drained.ms,
+            cpuMs: drained.cpuMs,
             claimMs: drained.claimMs,
             completeMs: drained.recordMs,
           });
@@ -55,7 +60,7 @@ export const figure: Figure = {
             await peer.enqueue(Array.from({ length: Math.min(batch, count - added) }, PAYLOAD));
           }
           const enqueueMs = performance.now() - began;
-          const drained = await peer.drain({ batch, workers: WORKERS });
+          const drained = await withCpu(place, () => peer.drain({ batch, workers: WORKERS }));
           done[name] += drained.jobs;
           await place.admin.unsafe(`truncate ${peer.table} cascade`);
           return sample({ count, enqueueMs, ...drained });
@@ -92,12 +97,23 @@ function sizes(quick: boolean): { batch: number; count: number }[] {
 
 const PAYLOAD = () => ({ file: { id: "0B8aXo2n", size: 4096 } });
 
+/** Adds the CPU time that the database server used meanwhile, all of its processes together. */
+async function withCpu<T>(place: Place, use: () => Promise<T>): Promise<T & { cpuMs: number }> {
+  const server = await postmasterPid(place);
+  const before = await treeCpuMs(server);
+  const used = await use();
+  // Backends whose connection was closed are counted when they have ended.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  return { ...used, cpuMs: await treeCpuMs(server) - before };
+}
+
 /** Microseconds a job: what it costs, however many go at once. */
 function sample(
-  { count, enqueueMs, ms, claimMs = NaN, completeMs = NaN }: {
+  { count, enqueueMs, ms, cpuMs, claimMs = NaN, completeMs = NaN }: {
     count: number;
     enqueueMs: number;
     ms: number;
+    cpuMs: number;
     claimMs?: number;
     completeMs?: number;
   },
@@ -105,6 +121,7 @@ function sample(
   const perJob = (of: number) => of / count * 1000;
   return {
     per_second: count / (ms / 1000),
+    "cpu_µs": perJob(cpuMs),
     "enqueue_µs": perJob(enqueueMs),
     "claim_µs": perJob(claimMs),
     "complete_µs": perJob(completeMs),
@@ -123,8 +140,9 @@ function targets(rows: readonly Row[], batch: number) {
 }
 
 const NOTES = [
-  "/s: claimed and completed. enqueue: for the peers the insert of a job; for the marketplace the",
-  "routing of a stored event, which is marked, matched with the rules and made a job. all: enqueued,",
-  "claimed and completed. The peers keep no attempts, check no order per key, no rate and no circuit,",
-  "and hand out no token; graphile-worker keeps nothing of a job that is done.",
+  "/s: claimed and completed. cpu: what the server's processes used for that, all together. enqueue: for",
+  "the peers the insert of a job; for the marketplace the routing of a stored event, which is marked,",
+  "matched with the rules and made a job. all: enqueued, claimed and completed. The peers keep no",
+  "attempts, check no order per key, no rate and no circuit, and hand out no token; graphile-worker",
+  "keeps nothing of a job that is done.",
 ];

@@ -41,12 +41,15 @@ async function usageByPs(pid: number): Promise<Usage> {
 }
 
 /**
- * CPU time so far of a process and its children, in milliseconds; NaN where `/proc` is not there.
- * What a child has used is gone with it.
+ * CPU time so far of a process and its children, those that have ended included, in milliseconds;
+ * NaN where `/proc` is not there.
  */
 export async function treeCpuMs(pid: number): Promise<number> {
   if (Deno.build.os !== "linux") return NaN;
-  let sum = (await usageOf(pid)).cpuMs;
+  const own = await Deno.readTextFile(`/proc/${pid}/stat`).catch(() => "");
+  const [, , ended = 0, endedInKernel = 0] = own.slice(own.lastIndexOf(")") + 2).split(" ")
+    .slice(11, 15).map(Number);
+  let sum = (await usageOf(pid)).cpuMs + (ended + endedInKernel) * 1000 / TICKS;
   for await (const { name } of Deno.readDir("/proc")) {
     if (!/^\d+$/.test(name)) continue;
     const stat = await Deno.readTextFile(`/proc/${name}/stat`).catch(() => "");
