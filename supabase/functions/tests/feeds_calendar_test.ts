@@ -50,7 +50,7 @@ Deno.test("an expired sync token becomes a listing that tells nothing twice", as
     update marketplace.feed_items set seen_at = now() where cursor_id = ${id} and item_id = ${kept.id}
   `;
   await feeds.makeDue(id);
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(id);
   const more = (await feeds.events(account)).slice(3);
   assert.deepEqual(

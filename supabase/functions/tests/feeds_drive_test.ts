@@ -78,7 +78,7 @@ Deno.test("a storm of 500 pushes for 20 changes is 20 events and a bounded numbe
     30_000,
   );
   assert.deepEqual([...new Set(sent.map(({ state }) => state))], ["delivered"]);
-  await feeds.received(drive, 20);
+  await feeds.received(drive, 20, true);
   const seconds = (performance.now() - began) / 1000;
   await feeds.settled(cursorId);
   const events = await feeds.events(drive);
@@ -111,7 +111,7 @@ Deno.test("a push that was lost is found by reconciliation, at the price of one 
   await feeds.settled(cursorId);
   const after = await feeds.journalEnd();
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(cursorId);
   assert.equal(await feeds.calls("/drive/v3/**", after), 1);
   assert.equal((await feeds.events(drive)).length, 1);
@@ -142,7 +142,7 @@ Deno.test("renewal leaves no gap and no leak: the next channel is open before th
       set renew_after = now() - interval '1 minute' where cursor_id = ${cursorId} and status = 'active'
     `;
     const pushed = client.createDriveFile({ name: `renewed-${round}.txt` });
-    await feeds.maintain();
+    await feeds.ring();
     await pushed;
     await until(async () => {
       const channels = await sql`
@@ -170,7 +170,7 @@ Deno.test("renewal leaves no gap and no leak: the next channel is open before th
   }
 
   await sql`select marketplace.unwatch(${drive.slug})`;
-  await feeds.maintain();
+  await feeds.ring();
   await until(async () => (await ours()).length === 0, "the last channel to be stopped");
 });
 
@@ -213,7 +213,7 @@ Deno.test("a new webhook secret renews the channel, so that pushes are proven wi
   await sql`select marketplace.rotate_integration_secret(${drive.slug}, 'webhook', ${
     "rotated-" + drive.slug
   })`;
-  await feeds.maintain();
+  await feeds.ring();
   await until(async () => {
     const rows = await sql`
       select from marketplace.watch_channels as w
@@ -241,7 +241,7 @@ Deno.test("an expired page token becomes a full listing that tells nothing twice
   await client.expireDrivePageTokens();
   // Files that were there long before anybody watched are not told, however much is listed.
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(cursorId);
   const events = (await feeds.events(drive)).slice(3);
   assert.deepEqual(
@@ -254,7 +254,8 @@ Deno.test("an expired page token becomes a full listing that tells nothing twice
   );
   assert.equal((await feeds.cursor(cursorId)).restart_count, 1);
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
+  await feeds.settled(cursorId);
   await client.setPushes({ delivery: "now" });
   await client.editDriveFile(told.id, { text: "later" });
   const all = await feeds.received(drive, 7);
@@ -309,7 +310,7 @@ Deno.test("a pull killed between two pages repeats without telling anything twic
     )`;
   await store(lease_id, nextPageToken);
   await sql`update marketplace.sync_cursors set lease_until = now() where id = ${cursorId}`;
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(cursorId);
   assert.deepEqual(names(await feeds.events(drive)), ["page-0.txt", "page-1.txt", "page-2.txt"]);
   await assert.rejects(store(lease_id, "1"), { code: "MK409" }, "the dead one comes back too late");
@@ -317,7 +318,7 @@ Deno.test("a pull killed between two pages repeats without telling anything twic
   // Killed before its page was stored: the same page again.
   await sql`update marketplace.sync_cursors set cursor = ${cursor} where id = ${cursorId}`;
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(cursorId);
   assert.equal((await feeds.events(drive)).length, 3);
 });
@@ -375,7 +376,8 @@ Deno.test("a rate limit backs off: the cursor waits as long as Google says, what
   await client.clearFaults();
   await sql`delete from marketplace.api_quotas where integration_id = ${drive.id}`;
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
+  await feeds.settled(cursorId);
   assert.equal((await feeds.received(drive, 4)).length, 4);
   const healthy = await feeds.cursor(cursorId);
   assert.deepEqual([healthy.status, healthy.failure_count], ["active", 0]);

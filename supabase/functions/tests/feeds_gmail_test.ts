@@ -148,7 +148,7 @@ Deno.test("a label put on an older mail is found after the history has expired, 
   await feeds.settled(cursorId);
   await client.expireGmailHistory();
   await feeds.makeDue(cursorId);
-  await feeds.maintain();
+  await feeds.ring();
   await feeds.settled(cursorId);
   assert.deepEqual(labelled(await feeds.events(account)), told);
   const cursor = await feeds.cursor(cursorId);
@@ -173,7 +173,7 @@ Deno.test("the watch is renewed every day, in its place, and stopped when nobody
     set renew_after = now() - interval '1 second' where cursor_id = ${cursorId} and status = 'active'
   `;
   const after = await feeds.journalEnd();
-  await feeds.maintain();
+  await feeds.ring();
   await until(async () => {
     const rows = await sql`
       select status from marketplace.watch_channels
@@ -186,7 +186,7 @@ Deno.test("the watch is renewed every day, in its place, and stopped when nobody
   assert.ok(await client.gmailWatch());
 
   await sql`select marketplace.unwatch(${account.slug})`;
-  await feeds.maintain();
+  await feeds.ring();
   await until(async () => await client.gmailWatch() === null, "the watch to be stopped");
 });
 

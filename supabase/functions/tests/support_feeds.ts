@@ -114,13 +114,22 @@ export class Feeds {
     return row!.id;
   }
 
-  /** One run of marketplace-maintain, to its end. */
+  /** One run of marketplace-maintain, to its end: it stays for two seconds after a pull. */
   async maintain(): Promise<Record<string, number>> {
+    return await this.#maintain("?wait=true");
+  }
+
+  /** Has marketplace-maintain look, and does not wait for it. */
+  async ring(): Promise<void> {
+    await this.#maintain("");
+  }
+
+  async #maintain(query: string): Promise<Record<string, number>> {
     if (!this.#ringKey) {
       const [row] = await this.sql`select marketplace.dispatch_settings() as settings`;
       this.#ringKey = row!.settings.ring_key;
     }
-    const response = await fetch(`${FUNCTIONS_URL}/marketplace-maintain?wait=true`, {
+    const response = await fetch(`${FUNCTIONS_URL}/marketplace-maintain${query}`, {
       method: "POST",
       headers: { authorization: `Bearer ${this.#ringKey}` },
     });
@@ -134,10 +143,26 @@ export class Feeds {
     `;
   }
 
+  /** Ends the breath of two seconds after a pull, where that alone holds the next one back. */
+  async #hurry(where: { cursorId: string } | { integrationId: string }): Promise<void> {
+    const cursors = await this.sql`
+      update marketplace.sync_cursors set due_at = now(), not_before = '-infinity'
+      where lease_id is null and status = 'active' and due_at <= not_before and not_before > now()
+        and ${
+      "cursorId" in where
+        ? this.sql`id = ${where.cursorId}`
+        : this.sql`integration_id = ${where.integrationId}`
+    }
+      returning id
+    `;
+    if (cursors.length > 0) await this.ring();
+  }
+
   /** Waits until nobody pulls it and nothing is due; the next push is heard at once. */
   async settled(cursorId: string): Promise<void> {
     await until(
       async () => {
+        await this.#hurry({ cursorId });
         const [cursor] = await this.sql`
           update marketplace.sync_cursors set not_before = '-infinity'
           where id = ${cursorId} and lease_id is null and due_at > now() + interval '1 minute'
@@ -164,12 +189,17 @@ export class Feeds {
     return [...rows];
   }
 
-  /** Waits for so many events. */
-  async received(account: Account, count: number): Promise<StoredEvent[]> {
+  /** Waits for so many events. @param isPatient leaves the product its own time between pulls */
+  async received(
+    account: Account,
+    count: number,
+    isPatient = false,
+  ): Promise<StoredEvent[]> {
     return await until(
       async () => {
         const events = await this.events(account);
-        return events.length >= count && events;
+        if (events.length >= count) return events;
+        if (!isPatient) await this.#hurry({ integrationId: account.id });
       },
       `${count} events of ${account.slug}`,
       20_000,
