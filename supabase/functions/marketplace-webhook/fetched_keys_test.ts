@@ -233,6 +233,31 @@ Deno.test("SNS: a certificate is fetched from SNS' own hosts and paths only", as
   }
 });
 
+Deno.test("SNS: where a stand-in takes its place, its own certificate counts and nobody else's", async () => {
+  const sns_endpoint = "http://127.0.0.1:4566/sns";
+  const file = "SimpleNotificationService-0123456789abcdef.pem";
+  const code = async (SigningCertURL: string, key = OURS!.private) => {
+    const { send, fetched } = await openSns({ settings: { topic_arns: [TOPIC], sns_endpoint } });
+    const answer = await send(sent(signSns(notification("x", { SigningCertURL }), { key })));
+    return [answer.code, fetched.length];
+  };
+  assert.deepEqual(await code(`${sns_endpoint}/${file}`), [undefined, 1]);
+  assert.deepEqual(await code(`${sns_endpoint}/${file}`, STRANGERS!.private), [
+    "invalid_signature",
+    1,
+  ]);
+  for (
+    const url of [
+      CERT_URL,
+      `http://127.0.0.1:4567/sns/${file}`,
+      `http://127.0.0.1:4566.evil.com/sns/${file}`,
+      `${sns_endpoint}/other.pem`,
+    ]
+  ) {
+    assert.deepEqual(await code(url), ["invalid_signature", 0], url);
+  }
+});
+
 Deno.test("SNS: stale, future and tampered messages are refused", async () => {
   const { send, rows } = await openSns();
   const at = (ms: number) => notification("x", { Timestamp: new Date(NOW + ms).toISOString() });

@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(49);
+select plan(51);
 
 -- given a bucket's integration
 do $$
@@ -96,12 +96,19 @@ select isnt((select config_version from integration), (select config_version fro
 select ok(pg_temp.record('arn:sub', p_is_pending => true), 'asked for');
 select results_eq('select status, hook_id, due_at between now() and clock_timestamp() + interval ''6 seconds'' from hook', $$ values ('pending', 'arn:sub', true) $$, 'it waits, and is looked at before long');
 select is((select error_message from marketplace.v_watch_channels where integration = 'acme-files'), 'Waits for SNS''s request to confirm the subscription to arn:aws:sns:us-east-1:123456789012:uploads.', 'and says so');
+select is_empty($$ select from marketplace.v_alerts where alert = 'webhook_unconfirmed' $$, 'one look in vain is no alert');
 select is(pg_temp.claim(), 0, 'not before');
 select is(marketplace.note_confirmation((select id from integration), 'arn:aws:sns:us-east-1:123456789012:other'), 0, 'another topic''s confirmation is no news');
 select is(marketplace.note_confirmation((select id from integration), 'arn:aws:sns:us-east-1:123456789012:uploads'), 1, 'its own');
 select is(pg_temp.claim(), 1, 'is looked at now');
 do $$ begin perform marketplace.note_confirmation((select id from integration), 'arn:aws:sns:us-east-1:123456789012:uploads'), pg_temp.record('arn:sub', true); end $$;
 select is(pg_temp.claim(), 1, 'one that comes before its answer is noted, too');
+update marketplace.provider_webhooks set failure_count = 3 where id = (select id from hook);
+select is(
+  (select message from marketplace.v_alerts where alert = 'webhook_unconfirmed' and subject = 'acme-files'),
+  'The subscription of files to arn:aws:sns:us-east-1:123456789012:uploads is not confirmed: SNS must reach https://project.example/functions/v1/marketplace-webhook/aws_s3/acme-files.',
+  'several are'
+);
 do $$ begin perform pg_temp.record('arn:sub'); end $$;
 select is((select status from hook), 'active', 'confirmed, it is active');
 select is(pg_temp.claim(), 0, 'and left alone');
