@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { DispatcherProcess } from "./support/dispatchers.ts";
 import { PlayedWorkflow } from "./support/played_workflow.ts";
 import {
+  attemptsOf,
   FUNCTIONS_URL,
   ingest,
   jobsOf,
@@ -113,26 +114,29 @@ Deno.test("four dispatchers together keep to a workflow's rate", async () => {
   }
 });
 
-Deno.test("a report and the record of its dispatch do not lock each other up", async () => {
-  // Not active: nobody else records for it.
-  const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
+/** Records the dispatch of a job, which waits while `meanwhile` changes the job under it. */
+async function recordWhile(
+  lane: Lane,
+  meanwhile: (tx: typeof sql, job: { id: string; lease: string }) => Promise<unknown>,
+) {
   await ingest(sql, lane.integrationId, [{}]);
-  const [job] = await until(async () => {
+  const [routed] = await until(async () => {
     const jobs = await jobsOf(sql, lane);
     return jobs.length > 0 && jobs;
   }, "the event to be routed");
+  const { id } = routed!;
   const lease = crypto.randomUUID();
   await sql`
     update marketplace.sync_jobs
     set status = 'running', lease_id = ${lease}, claimed_at = now(), attempt_count = 1,
       lease_expires_at = now() + interval '1 minute', token_hash = sha256('x')
-    where id = ${job!.id}
+    where id = ${id}
   `;
-  const result = JSON.stringify([{ job_id: job!.id, lease_id: lease, outcome: "delivered" }]);
-  // In the middle of complete_job: the job is locked, its attempt not yet.
-  const recorded = await sql.begin(async (reporting) => {
-    await reporting`set local lock_timeout = '5s'`;
-    await reporting`select from marketplace.sync_jobs where id = ${job!.id} for update`;
+  const result = JSON.stringify([{ job_id: id, lease_id: lease, outcome: "delivered" }]);
+  // In the middle of the change: the job is locked, its attempt not yet.
+  const { recorded } = await sql.begin(async (tx) => {
+    await tx`set local lock_timeout = '5s'`;
+    await tx`select from marketplace.sync_jobs where id = ${id} for update`;
     const recording = sql`select marketplace.record_dispatches(${result}::text::jsonb) as count`;
     const recorded = recording.then(([row]) => row!.count);
     await until(async () => {
@@ -141,12 +145,47 @@ Deno.test("a report and the record of its dispatch do not lock each other up", a
         where not l.granted and a.query like '%record_dispatches%' and a.pid <> pg_backend_pid()
       `;
       return waiting;
-    }, "the record to wait for the report");
-    await reporting`select marketplace.complete_job(${job!.id}, ${lease})`;
+    }, "the record to wait");
+    await meanwhile(tx as unknown as typeof sql, { id, lease });
     return { recorded };
   });
-  assert.equal(await recorded.recorded, 1);
-  assert.equal((await jobsOf(sql, lane))[0]!.status, "completed");
+  const [job] = await jobsOf(sql, lane);
+  return { recorded: await recorded, status: job!.status, attempts: await attemptsOf(sql, id) };
+}
+
+Deno.test("a report and the record of its dispatch do not lock each other up", async () => {
+  // Not active: nobody else records for it.
+  const lane = await makeLane(sql, sink, { workflow: { is_active: false } });
+  const { recorded, status, attempts } = await recordWhile(
+    lane,
+    (tx, { id, lease }) => tx`select marketplace.complete_job(${id}, ${lease})`,
+  );
+  assert.equal(recorded, 1);
+  assert.equal(status, "completed");
+  assert.deepEqual(
+    attempts.map(({ result, dispatch_outcome }) => [result, dispatch_outcome]),
+    [["completed", "delivered"]],
+  );
+});
+
+Deno.test("a heartbeat does not come between a dispatch and its record", async () => {
+  const lane = await makeLane(sql, sink, {
+    workflow: { is_active: false, completion: "response" },
+  });
+  const { recorded, status, attempts } = await recordWhile(
+    lane,
+    (tx, { id }) => tx`select marketplace.authorize_job(${id}, 'x')`,
+  );
+  assert.equal(recorded, 1);
+  assert.equal(
+    status,
+    "completed",
+    "the answer is the proof, however the job was touched meanwhile",
+  );
+  assert.deepEqual(
+    attempts.map(({ result, dispatch_outcome }) => [result, dispatch_outcome]),
+    [["completed", "delivered"]],
+  );
 });
 
 /** Everything the database keeps about a lane's jobs. */
