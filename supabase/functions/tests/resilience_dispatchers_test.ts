@@ -149,8 +149,9 @@ async function recordWhile(
     await meanwhile(tx as unknown as typeof sql, { id, lease });
     return { recorded };
   });
+  const count = await recorded;
   const [job] = await jobsOf(sql, lane);
-  return { recorded: await recorded, status: job!.status, attempts: await attemptsOf(sql, id) };
+  return { recorded: count, status: job!.status, attempts: await attemptsOf(sql, id) };
 }
 
 Deno.test("a report and the record of its dispatch do not lock each other up", async () => {
