@@ -94,20 +94,22 @@ export async function drainQueue(
 ): Promise<{ jobs: number; claimMs: number; recordMs: number; ms: number }> {
   const done = { jobs: 0, claimMs: 0, recordMs: 0 };
   const began = performance.now();
-  let recording = 0;
+  // How many claim or record just now.
+  let busy = 0;
   const worker = async () => {
     for (;;) {
+      busy++;
       const asked = performance.now();
       const jobs = await claimJobs(sql, options.batch);
       const claimed = performance.now();
       done.claimMs += claimed - asked;
-      // Nothing for us while another claims: there may be more when it has committed.
-      if (jobs.length === 0 && recording === 0) return;
       if (jobs.length === 0) {
+        busy--;
+        // Nothing for us while another claims: there may be more when it has committed.
+        if (busy === 0) return;
         await new Promise((resolve) => setTimeout(resolve, 1));
         continue;
       }
-      recording++;
       await recordDispatches(
         sql,
         jobs.map(({ job_id, lease_id }): DispatchResult => ({
@@ -122,7 +124,7 @@ export async function drainQueue(
           retry_after_ms: null,
         })),
       );
-      recording--;
+      busy--;
       done.recordMs += performance.now() - claimed;
       done.jobs += jobs.length;
     }
