@@ -14,8 +14,7 @@ export async function commandLine(pid: number): Promise<string | null> {
     try {
       const stat = await Deno.readTextFile(`/proc/${pid}/stat`);
       if (stat.slice(stat.lastIndexOf(")") + 2).startsWith("Z")) return null;
-      // One that is just ending has none any more, and is no zombie yet.
-      return (await Deno.readTextFile(`/proc/${pid}/cmdline`)).replaceAll("\0", " ").trim() || null;
+      return (await Deno.readTextFile(`/proc/${pid}/cmdline`)).replaceAll("\0", " ").trim();
     } catch {
       return null;
     }
