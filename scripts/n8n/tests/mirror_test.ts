@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * github-artifacts-mirror, run by real n8n: what it calls, in which order, with which bytes.
  *

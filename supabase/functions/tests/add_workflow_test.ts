@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * n8n/README.md, "Adding a workflow": its commands, as they stand there, in a copy of the checkout and
  * with an n8n of their own (not N8N_URL's, in which other tests expect what is committed).
