@@ -206,6 +206,18 @@ Deno.test("XML that declares entities is not expanded", async () => {
   assert.ok(performance.now() - began < 2_000);
 });
 
+Deno.test("an answer that is small only as long as it is compressed is not unpacked to its end", async () => {
+  const { run } = await makeLane();
+  const text = new Blob([`{"text":"${"x".repeat(40 * 1024 * 1024)}"}`]).stream();
+  const packed = await new Response(text.pipeThrough(new CompressionStream("gzip"))).bytes();
+  assert.ok(packed.byteLength < 100_000);
+  const headers = { "content-encoding": "gzip", "content-length": String(packed.byteLength) };
+  provider.answer(() => new Response(packed, { headers }));
+  const answer = await run("things.list");
+  assert.deepEqual([answer.status, answer.body.error.code], [502, "provider_error"]);
+  assert.match(answer.body.error.message, /more than 8388608 bytes/);
+});
+
 Deno.test("a batch whose answers are too large is not run to its end", async () => {
   const { tenant, connection_id, key } = await makeLane();
   const body = JSON.stringify({ text: "x".repeat(5 * 1024 * 1024) });

@@ -354,9 +354,10 @@ export class ProviderClient {
     let text = "";
     let size = 0;
     const length = response.headers.get("content-length");
+    // It says how long it is: then nobody has to count. What is compressed says how long it was.
+    const isToldWhole = length !== null && !response.headers.has("content-encoding");
     try {
-      // It says how long it is: then nobody has to count.
-      if (length !== null && Number(length) <= MAX_BYTES) return await response.text();
+      if (isToldWhole && Number(length) <= MAX_BYTES) return await response.text();
       for await (const chunk of response.body ?? []) {
         size += chunk.byteLength;
         if (size > MAX_BYTES) break;
