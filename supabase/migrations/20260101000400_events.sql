@@ -130,9 +130,10 @@ as $$
     'status', integration.status,
     'version', integration.config_version,
     'config', coalesce(integration.config, '{}') - 'webhook',
-    'webhook_config', provider.webhook_config || coalesce(integration.config -> 'webhook', '{}')
-      || case when integration.config ->> 'sns_api_base' is null then '{}'
-        else jsonb_build_object('sns_endpoint', integration.config -> 'sns_api_base') end
+    'webhook_config', provider.webhook_config || (coalesce(integration.config -> 'webhook', '{}') - 'sns_endpoint')
+      -- a stand-in is asked for certificates and believed: only the platform says so
+      || case when integration.config ->> 'sns_api_base' is null or (integration.config ->> 'allow_private_network') is distinct from 'true'
+        then '{}' else jsonb_build_object('sns_endpoint', integration.config -> 'sns_api_base') end
       || case when coalesce(integration.sns_topic_arns, '{}') = '{}' then '{}' else jsonb_build_object(
         'topic_arns', coalesce(integration.config #> '{webhook,topic_arns}', '[]') || to_jsonb(integration.sns_topic_arns)
       ) end,

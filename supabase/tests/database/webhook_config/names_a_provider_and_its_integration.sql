@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(12);
+select plan(14);
 
 -- given two providers, one of them with a default integration and another one
 insert into marketplace.providers (slug, name, category, secret_env, max_body_bytes, webhook_config)
@@ -13,6 +13,12 @@ begin
   perform marketplace.register_integration('acme-main', 'Main', 'acme_files', 'storage', '{"region": "r"}');
   perform marketplace.register_integration(
     'acme-other', 'Other', 'acme_files', 'storage', '{"webhook": {"verify": {"family": "token"}}}'
+  );
+  perform marketplace.register_integration(
+    'acme-claims', 'Claims', 'acme_files', 'storage', '{"sns_api_base": "https://sns.example", "webhook": {"sns_endpoint": "https://sns.example"}}'
+  );
+  perform marketplace.register_integration(
+    'acme-stand-in', 'Stand-in', 'acme_files', 'storage', '{"sns_api_base": "https://sns.example", "allow_private_network": true}'
   );
   perform marketplace.set_integration_secret('acme-main', 'webhook', 's1');
   perform marketplace.set_integration_secret('acme-main', 'api_token', 'not for webhooks');
@@ -72,5 +78,13 @@ select results_eq(
   'a provider without a default integration has no integration id'
 );
 
+select is(
+  marketplace.webhook_config('acme_files', 'acme-claims') #> '{webhook_config,sns_endpoint}', null,
+  'a stand-in of SNS that an integration names by itself is not believed'
+);
+select is(
+  marketplace.webhook_config('acme_files', 'acme-stand-in') #>> '{webhook_config,sns_endpoint}', 'https://sns.example',
+  'one that the operator lets into the network is'
+);
 select * from finish();
 rollback;
