@@ -101,29 +101,72 @@ join marketplace.integrations as i on i.id = q.integration_id
 order by 8 desc, i.slug;
 comment on view marketplace.v_quota_status is 'How much of each provider''s rate limit is spent in the running window, by integration and connection.';
 
+create function marketplace._count_waiting_by_page()
+returns table (workflow_id uuid, pending bigint, held bigint, due bigint, oldest_run_at timestamptz)
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+-- the rows of a page together: one by one in the order of the index, each visit to a page costs more than its row
+set enable_indexscan = off
+set enable_indexonlyscan = off
+set enable_sort = off
+as $$
+#variable_conflict use_column
+declare
+  v_now timestamptz := now();
+begin
+  return query
+  select
+    j.workflow_id, count(*), count(*) filter (where j.run_at = 'infinity'), count(*) filter (where j.run_at <= v_now), min(j.run_at)
+  from marketplace.sync_jobs as j
+  where j.workflow_id = any (array(select w.id from marketplace.workflows as w)) and j.status = 'pending'
+  group by j.workflow_id;
+end
+$$;
+comment on function marketplace._count_waiting_by_page() is 'The jobs that wait, by workflow, for v_job_queue while most of them have just come.';
+
 create view marketplace.v_job_queue
 with (security_invoker = true) as
+with
+-- what has come or changed since the last vacuum, an index finds only by a visit to the table
+stored as materialized (
+  select
+    pg_stat_get_ins_since_vacuum('marketplace.sync_jobs'::regclass) + pg_stat_get_dead_tuples('marketplace.sync_jobs'::regclass)
+      > 50000 as is_mostly_new
+),
+waiting as (
+  select w.id as workflow_id, q.pending, q.held, q.due, q.oldest_run_at
+  from marketplace.workflows as w
+  cross join lateral (
+    select
+      count(*) as pending,
+      count(*) filter (where j.run_at = 'infinity') as held,
+      count(*) filter (where j.run_at <= now()) as due,
+      min(j.run_at) as oldest_run_at
+    from marketplace.sync_jobs as j
+    where j.workflow_id = w.id and j.status = 'pending'
+  ) as q
+  where not (select s.is_mostly_new from stored as s)
+  union all
+  select p.workflow_id, p.pending, p.held, p.due, p.oldest_run_at
+  from marketplace._count_waiting_by_page() as p
+  where (select s.is_mostly_new from stored as s)
+)
 select
   w.slug as workflow, w.is_active, w.paused_at, w.breaker_state, w.breaker_until, w.max_concurrency,
-  waiting.pending, waiting.held, waiting.due, held.running, waiting.oldest_due_at,
-  extract(epoch from now() - waiting.oldest_due_at)::int as oldest_due_seconds,
+  coalesce(waiting.pending, 0) as pending, coalesce(waiting.held, 0) as held, coalesce(waiting.due, 0) as due, running.running,
+  oldest.due_at as oldest_due_at, extract(epoch from now() - oldest.due_at)::int as oldest_due_seconds,
   w.organization_id
 from marketplace.workflows as w
--- each has its index, without those that are finished
-cross join lateral (
-  select
-    count(*) as pending,
-    count(*) filter (where j.run_at = 'infinity') as held,
-    count(*) filter (where j.run_at <= now()) as due,
-    min(j.run_at) filter (where j.run_at <= now()) as oldest_due_at
-  from marketplace.sync_jobs as j
-  where j.workflow_id = w.id and j.status = 'pending'
-) as waiting
+left join waiting on waiting.workflow_id = w.id
+cross join lateral (select case when waiting.due > 0 then waiting.oldest_run_at end as due_at) as oldest
 cross join lateral (
   select count(*) as running
   from marketplace.sync_jobs as j
   where j.workflow_id = w.id and j.status = 'running'
-) as held
+) as running
 order by w.slug;
 comment on view marketplace.v_job_queue is 'Per workflow: its circuit, how many jobs wait (held = by a paused rule), are due, are running, and since when the oldest is due.';
 
@@ -418,5 +461,5 @@ grant select on
   marketplace.v_job_queue, marketplace.v_dead_letters, marketplace.v_event_rates, marketplace.v_latency,
   marketplace.v_recent_executions, marketplace.v_webhook_rejections
 to service_role;
-grant execute on function marketplace.trace(uuid) to authenticated, service_role;
+grant execute on function marketplace.trace(uuid), marketplace._count_waiting_by_page() to authenticated, service_role;
 grant execute on function marketplace.health() to service_role;

@@ -54,7 +54,8 @@ select is_empty(
 select set_eq(
   $$ select name from executable where role = 'authenticated' $$,
   array[
-    'uuid_v7', 'my_organization_ids', 'trace', 'create_api_key', 'revoke_api_key', 'update_connection', '_minute_of', '_minute_spans'
+    'uuid_v7', 'my_organization_ids', 'trace', 'create_api_key', 'revoke_api_key', 'update_connection', '_minute_of', '_minute_spans',
+    '_count_waiting_by_page'
   ],
   'a signed-in user may execute exactly these functions'
 );
