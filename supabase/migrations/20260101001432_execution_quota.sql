@@ -164,32 +164,23 @@ volatile
 set search_path = ''
 as $$
 declare
-  v_ids jsonb := jsonb_path_query_array(p_ended, '$[*].reserved[*].id');
+  v_window record;
 begin
-  if v_ids is null or v_ids = '[]' then
-    return;
-  elsif jsonb_array_length(v_ids) > 1 then
+  for v_window in
+    select w.id, w.window_started_at, sum(w.cost) as cost,
+      -- what the provider has counted, here or elsewhere, is taken over from it
+      coalesce(sum(greatest(coalesce(e.spent, w.unit), 0)) filter (where w.name = 'all connections' or e.is_told is not true), 0) as spent
+    from jsonb_to_recordset(p_ended) as e (reserved jsonb, spent bigint, is_told boolean)
+    cross join lateral jsonb_to_recordset(e.reserved) as w (id uuid, name text, window_started_at timestamptz, cost bigint, unit bigint)
+    group by w.id, w.name, w.window_started_at
     -- in the order in which they are reserved
-    perform q.id
-    from marketplace.api_quotas as q
-    where q.id in (select w.id::uuid from jsonb_array_elements_text(v_ids) as w (id))
-    order by q.name = 'all connections' desc, q.name, q.id
-    for no key update of q;
-  end if;
-  update marketplace.api_quotas as q
-  set reserved_count = greatest(q.reserved_count - w.cost, 0),
-    -- what the provider has counted, here or elsewhere, is taken over from it
-    used_count = q.used_count + case when q.name = 'all connections' then w.spent else w.untold end,
-    updated_at = now()
-  from (
-    select w.id, w.window_started_at, sum(w.cost) as cost, sum(greatest(coalesce(e.spent, w.unit), 0)) as spent,
-      coalesce(sum(greatest(coalesce(e.spent, w.unit), 0)) filter (where e.is_told is not true), 0) as untold
-    from jsonb_to_recordset(p_ended) as e (reserved jsonb, spent bigint, is_told boolean),
-      jsonb_to_recordset(e.reserved) as w (id uuid, window_started_at timestamptz, cost bigint, unit bigint)
-    group by w.id, w.window_started_at
-  ) as w
-  -- a window that began since then knows nothing of this reservation
-  where q.id = w.id and q.window_started_at = w.window_started_at;
+    order by w.name = 'all connections' desc, w.name, w.id, w.window_started_at
+  loop
+    update marketplace.api_quotas as q
+    set reserved_count = greatest(q.reserved_count - v_window.cost, 0), used_count = q.used_count + v_window.spent, updated_at = now()
+    -- a window that began since then knows nothing of this reservation
+    where q.id = v_window.id and q.window_started_at = v_window.window_started_at;
+  end loop;
 end
 $$;
 comment on function marketplace._settle_quota(jsonb) is

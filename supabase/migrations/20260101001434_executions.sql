@@ -293,27 +293,25 @@ comment on function marketplace.begin_executions(jsonb) is
 
 -- After ---------------------------------------------------------------------------------------
 
-create function marketplace._keep_answers(p_results jsonb, p_ended jsonb)
+create function marketplace._keep_answer(p_result jsonb)
 returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
 begin
-  update marketplace.execution_results as r
-  set http_status = t.http_status, finished_at = clock_timestamp(), answer = t.answer
-  from jsonb_to_recordset(p_results) as t (execution_id uuid, is_kept boolean, http_status int, answer jsonb)
-  join jsonb_to_recordset(p_ended) as e (execution_id uuid) on e.execution_id = t.execution_id
-  where t.is_kept and r.execution_id = t.execution_id;
-  -- nothing happened that a repetition would do twice
-  delete from marketplace.execution_results as r
-  using jsonb_to_recordset(p_results) as t (execution_id uuid, is_kept boolean)
-  join jsonb_to_recordset(p_ended) as e (execution_id uuid) on e.execution_id = t.execution_id
-  where t.is_kept is not true and r.execution_id = t.execution_id;
+  if p_result @> '{"is_kept": true}' then
+    update marketplace.execution_results as r
+    set http_status = (p_result ->> 'http_status')::int, finished_at = clock_timestamp(), answer = nullif(p_result -> 'answer', 'null')
+    where r.execution_id = (p_result ->> 'execution_id')::uuid;
+  else
+    -- nothing happened that a repetition would do twice
+    delete from marketplace.execution_results as r where r.execution_id = (p_result ->> 'execution_id')::uuid;
+  end if;
 end
 $$;
-comment on function marketplace._keep_answers(jsonb, jsonb) is
-  'Keeps the answers of executions that have just ended, or frees their idempotency keys.';
+comment on function marketplace._keep_answer(jsonb) is
+  'Keeps the answer of an execution that has just ended, or frees its idempotency key.';
 
 create function marketplace.finish_executions(p_results jsonb)
 returns void
@@ -323,79 +321,69 @@ set search_path = ''
 set jit = off
 set plan_cache_mode = force_generic_plan -- as in begin_execution
 set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
 as $$
 declare
-  v_told jsonb := p_results;
-  v_ended jsonb;
-  v_others uuid[];
-  v_is_kept boolean;
-  v_is_limited boolean;
-  v_is_delayed boolean;
+  v_told record;
+  v_reserved jsonb;
+  v_spent jsonb := '[]';
+  v_limited jsonb := '[]';
+  v_is_awaited boolean := false;
 begin
-  for v_round in 1..2 loop
-    with
-    told as materialized (
-      select t.*
-      from jsonb_to_recordset(v_told) as t (
-        execution_id uuid, created_at timestamptz, outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb,
-        response jsonb, error_code text, error_message text, spent bigint, observed jsonb, retry_after_ms float8, is_kept boolean,
-        is_read_only boolean, idempotency_key text, job_id uuid
-      )
-    ),
-    -- what was reported before stays as it was
-    ended as (
-      update marketplace.execution_logs as x
-      set outcome = t.outcome, status_code = t.status_code, attempt_count = t.attempt_count, duration_ms = greatest(t.duration_ms, 0),
-        request = t.request, response = t.response,
-        error_code = case when t.outcome = 'failed' then coalesce(t.error_code, 'failed') end, error_message = left(t.error_message, 2000)
-      from told as t
-      where x.id = t.execution_id and x.created_at = t.created_at and (x.outcome = 'running' or x.error_code = 'execution_lost')
-      returning x.id, x.reserved
+  <<reports>>
+  -- One by one: a join with a list is planned for a hundred of them, and reads all of the day instead.
+  for v_told in
+    select r.report, t.*
+    from jsonb_array_elements(p_results) as r (report)
+    cross join lateral jsonb_to_record(r.report) as t (
+      execution_id uuid, created_at timestamptz, outcome text, status_code int, attempt_count int, duration_ms numeric, request jsonb,
+      response jsonb, error_code text, error_message text, spent bigint, observed jsonb, retry_after_ms float8, is_kept boolean,
+      is_read_only boolean, idempotency_key text, job_id uuid
     )
-    select
-      coalesce(jsonb_agg(jsonb_build_object(
-        'execution_id', t.execution_id, 'reserved', e.reserved, 'spent', t.spent, 'is_told', jsonb_array_length(t.observed) > 0
-      )) filter (where e.id is not null), '[]'),
-      array_agg(t.execution_id) filter (where e.id is null),
-      bool_or(t.is_kept is true or t.idempotency_key is not null),
-      bool_or(jsonb_array_length(t.observed) > 0 or t.retry_after_ms > 0),
-      bool_or(t.error_code = 'rate_limited' and t.job_id is not null)
-    into v_ended, v_others, v_is_kept, v_is_limited, v_is_delayed
-    from told as t
-    left join ended as e on e.id = t.execution_id;
+  loop
+    v_is_awaited := v_is_awaited or v_told.is_read_only is not true or v_told.is_kept is true or v_told.idempotency_key is not null;
+    loop
+      update marketplace.execution_logs as x
+      set outcome = v_told.outcome, status_code = v_told.status_code, attempt_count = v_told.attempt_count,
+        duration_ms = greatest(v_told.duration_ms, 0), request = v_told.request, response = v_told.response,
+        error_code = case when v_told.outcome = 'failed' then coalesce(v_told.error_code, 'failed') end,
+        error_message = left(v_told.error_message, 2000)
+      where x.id = v_told.execution_id and x.created_at = v_told.created_at and (x.outcome = 'running' or x.error_code = 'execution_lost')
+      returning x.reserved into v_reserved;
+      exit when found;
+      perform from marketplace.execution_logs as x where x.id = v_told.execution_id and x.created_at = v_told.created_at;
+      -- what was reported before stays as it was
+      continue reports when found;
+      -- a crash of the server has lost its beginning
+      perform marketplace._log_execution(v_told.report, null, null);
+    end loop;
 
-    if v_is_kept then
-      perform marketplace._keep_answers(v_told, v_ended);
+    if v_told.is_kept or v_told.idempotency_key is not null then
+      perform marketplace._keep_answer(v_told.report);
     end if;
-    if v_is_delayed then
-      perform marketplace.note_wait((r ->> 'job_id')::uuid, (r ->> 'wait_ms')::numeric)
-      from jsonb_array_elements(v_told) as r
-      where r @> '{"error_code": "rate_limited"}' and r ->> 'job_id' is not null
-        and v_ended @> jsonb_build_array(jsonb_build_object('execution_id', r -> 'execution_id'))
-      order by r ->> 'job_id';
+    if v_reserved is not null then
+      v_spent := v_spent || jsonb_build_object(
+        'reserved', v_reserved, 'spent', v_told.spent, 'is_told', jsonb_array_length(v_told.observed) > 0
+      );
     end if;
-    -- last of all: callers of one account wait for each other from here to the commit
-    perform marketplace._settle_quota(v_ended);
-    if v_is_limited then
-      perform marketplace._note_limits(r)
-      from jsonb_array_elements(v_told) as r
-      where v_ended @> jsonb_build_array(jsonb_build_object('execution_id', r -> 'execution_id'))
-      order by r ->> 'integration_id', r ->> 'connection_id';
+    if v_told.error_code = 'rate_limited' or jsonb_array_length(v_told.observed) > 0 or v_told.retry_after_ms > 0 then
+      v_limited := v_limited || v_told.report;
     end if;
-    exit when v_others is null;
-    -- reported before, or a crash of the server has lost their beginning
-    select jsonb_agg(r) into v_told
-    from jsonb_array_elements(v_told) as r
-    where (r ->> 'execution_id')::uuid = any (v_others) and not exists (
-      select from marketplace.execution_logs as x
-      where x.id = (r ->> 'execution_id')::uuid and x.created_at = (r ->> 'created_at')::timestamptz
-    );
-    exit when v_told is null;
-    perform marketplace._log_execution(r, null, null) from jsonb_array_elements(v_told) as r;
   end loop;
-  if not jsonb_path_exists(p_results, '$[*] ? (!(@.is_read_only == true) || @.is_kept == true || @.idempotency_key != null)') then
+
+  if v_limited <> '[]' then
+    perform marketplace.note_wait((r ->> 'job_id')::uuid, (r ->> 'wait_ms')::numeric)
+    from jsonb_array_elements(v_limited) as r
+    where r ->> 'error_code' = 'rate_limited' and r ->> 'job_id' is not null
+    order by r ->> 'job_id';
+  end if;
+  -- last of all: callers of one account wait for each other from here to the commit
+  perform marketplace._settle_quota(v_spent);
+  if v_limited <> '[]' then
+    perform marketplace._note_limits(r)
+    from jsonb_array_elements(v_limited) as r
+    order by r ->> 'integration_id', r ->> 'connection_id';
+  end if;
+  if not v_is_awaited then
     -- They have changed nothing anywhere, and nobody can ask for them again: a crash of the server
     -- may lose the last half second of such log rows, and nobody waits for the disk.
     perform set_config('synchronous_commit', 'off', true);
@@ -514,7 +502,7 @@ grant execute on function
   marketplace._execution_grant(marketplace.integrations, uuid, jsonb),
   marketplace.begin_execution(jsonb),
   marketplace.begin_executions(jsonb),
-  marketplace._keep_answers(jsonb, jsonb),
+  marketplace._keep_answer(jsonb),
   marketplace.finish_executions(jsonb),
   marketplace.read_execution(uuid, jsonb),
   marketplace.maintain_executions(int)
