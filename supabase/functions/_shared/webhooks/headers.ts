@@ -17,8 +17,9 @@ export function storedHeaders(
   proofs: readonly string[],
 ): string {
   const kept: [string, string][] = [];
-  for (const [name, value] of headers) {
-    if (kept.length === MAX_HEADERS) break;
+  // Not for…of: where headers can be changed, Deno sorts all of them again for each one.
+  headers.forEach((value, name) => {
+    if (kept.length === MAX_HEADERS) return;
     const isSecret = proofs.includes(name) || SECRET_NAME.test(name);
     // deno-lint-ignore no-control-regex
     const text = value.replace(/[\u0000-\u001f]/g, "\ufffd");
@@ -26,6 +27,6 @@ export function storedHeaders(
       name.slice(0, MAX_VALUE),
       isSecret ? "[redacted]" : text.slice(0, MAX_VALUE),
     ]);
-  }
+  });
   return JSON.stringify(Object.fromEntries(kept));
 }
