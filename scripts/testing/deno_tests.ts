@@ -85,8 +85,31 @@ function readAttribute(attributes: string, name: string): string | undefined {
     ?.replace(/&(lt|gt|quot|apos|amp);/g, (_, entity) => ENTITIES[entity]!);
 }
 
+/** Checks the types of test files and all they import: one failure, or nothing to count. */
+export async function checkTypes(
+  files: readonly string[],
+  signal?: AbortSignal,
+): Promise<TestResults> {
+  const results: TestResults = { passed: 0, failed: 0, failures: [], flaky: [] };
+  if (files.length === 0) return results;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["check", "--quiet", ...files],
+    cwd: REPOSITORY,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+    signal,
+  }).output();
+  if (!success) {
+    const message = new TextDecoder().decode(stderr).trim();
+    results.failures.push({ file: "deno check", name: "types", message });
+    results.failed = 1;
+  }
+  return results;
+}
+
 /**
- * Runs test files in one `deno test` process whose output goes to the console.
+ * Runs test files in one `deno test` process whose output goes to the console, without a look at
+ * types: {@link checkTypes} has one for all files together.
  *
  * @param options.files relative to the checkout; none is no tests
  * @param options.env added to this process's environment
@@ -128,7 +151,7 @@ async function runOnce(
   const report = await Deno.makeTempFile({ prefix: "marketplace-", suffix: ".xml" });
   try {
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["test", "-A", "--quiet", `--junit-path=${report}`]
+      args: ["test", "-A", "--quiet", "--no-check", `--junit-path=${report}`]
         .concat(options.filter ? [`--filter=${options.filter}`] : [])
         .concat(options.files),
       cwd: REPOSITORY,

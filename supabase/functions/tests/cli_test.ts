@@ -1,3 +1,4 @@
+// apart: needs nothing of the running stack
 /**
  * `deno task mp`, as a process of its own, against a stack of its own: faults are planted here that
  * no other test should meet.
