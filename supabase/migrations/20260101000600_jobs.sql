@@ -294,7 +294,7 @@ comment on column marketplace.api_quotas.used_count is 'What the window has seen
 comment on column marketplace.api_quotas.window_started_at is 'Since when used_count counts.';
 comment on column marketplace.api_quotas.resets_at is 'When the next window begins.';
 create index api_quotas_organization_id_idx on marketplace.api_quotas (organization_id);
-create index api_quotas_connection_id_idx on marketplace.api_quotas (connection_id);
+create index api_quotas_connection_id_idx on marketplace.api_quotas (connection_id) where connection_id is not null;
 
 create table marketplace.execution_logs (
   id uuid not null default marketplace.uuid_v7(),

@@ -63,10 +63,10 @@ begin
       when i.config ->> 'credential_type' is not null then i.config ->> 'credential_type'
       when 'api_token' = any (stored.purposes) then case
         when p.auth_type in ('api_key', 'basic', 'bearer') then p.auth_type
-        else coalesce(
-          (select w.type from unnest(array['bearer', 'api_key', 'basic']) as w (type) where p.auth_config -> 'alternatives' ? w.type limit 1),
-          'bearer'
-        )
+        when p.auth_config -> 'alternatives' ? 'bearer' then 'bearer'
+        when p.auth_config -> 'alternatives' ? 'api_key' then 'api_key'
+        when p.auth_config -> 'alternatives' ? 'basic' then 'basic'
+        else 'bearer'
       end
       when p_has_seed or 'refresh_token' = any (stored.purposes) then 'oauth2'
       when 'service_account_key' = any (stored.purposes) then 'service_account'

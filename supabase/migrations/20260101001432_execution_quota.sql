@@ -4,53 +4,6 @@
 alter table marketplace.api_quotas add constraint api_quotas_connection_id_fkey
   foreign key (connection_id) references marketplace.connections (id) on delete cascade;
 
-create function marketplace._quota_windows(p_integration_id uuid, p_connection_id uuid, p_action text)
-returns table (connection_id uuid, organization_id uuid, name text, limit_count bigint, length interval)
-language plpgsql
-stable
-set search_path = ''
-as $$
-#variable_conflict use_column
-begin
-  return query
-  with
-  setting as (
-    select i.organization_id, coalesce(c.organization_id, i.organization_id) as credential_organization_id,
-      coalesce(told.name, p.rate_limit ->> 'name', 'requests') as name, i.config -> 'quota' as for_all,
-      coalesce(i.config -> 'connection_quota', p.rate_limit -> 'quota') as for_each
-    from marketplace.integrations as i
-    join marketplace.providers as p on p.slug = i.provider
-    left join marketplace.connections as c on c.id = p_connection_id
-    -- where a provider has several limits, the one that it has counted this action against
-    left join lateral (
-      select q.name
-      from marketplace.api_quotas as q
-      where q.integration_id = p_integration_id and q.connection_id is not distinct from p_connection_id and p_action = any (q.action_slugs)
-      order by q.updated_at desc
-      limit 1
-    ) as told on true
-    where i.id = p_integration_id
-  )
-  select null, s.organization_id, 'all connections', (s.for_all ->> 'limit')::bigint, make_interval(secs => (s.for_all ->> 'window_seconds')::float8)
-  from setting as s
-  where s.for_all is not null
-  union all
-  select p_connection_id, s.credential_organization_id, s.name, (s.for_each ->> 'limit')::bigint,
-    make_interval(secs => (s.for_each ->> 'window_seconds')::float8)
-  from setting as s
-  where s.for_each is not null
-  union all
-  -- nothing is assumed, but the provider has told what is left
-  select q.connection_id, q.organization_id, q.name, q.limit_count, q.resets_at - q.window_started_at
-  from setting as s
-  join marketplace.api_quotas as q on q.integration_id = p_integration_id
-    and q.connection_id is not distinct from p_connection_id and q.name = s.name
-  where s.for_each is null and q.resets_at > now();
-end
-$$;
-comment on function marketplace._quota_windows(uuid, uuid, text) is
-  'The limits a call counts against: of the integration''s connections together (config.quota), and of the credential (config.connection_quota, else the provider''s rate_limit.quota, else what it told).';
-
 create function marketplace._quota_refusal(p_name text, p_limit bigint, p_resets_at timestamptz, p_message text)
 returns jsonb
 language sql
@@ -65,28 +18,89 @@ $$;
 comment on function marketplace._quota_refusal(text, bigint, timestamptz, text) is
   'The refusal of a call for which there is no quota until then.';
 
-create function marketplace._asked_to_wait(p_integration_id uuid, p_connection_id uuid, p_action text)
+create function marketplace._told_limit(p_integration_id uuid, p_connection_id uuid, p_action text)
 returns jsonb
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
-  v_wait marketplace.api_quotas;
+  v_wait text := 'retry-after ' || p_action;
+  v_quota marketplace.api_quotas;
 begin
-  select * into v_wait
-  from marketplace.api_quotas as q
-  where q.integration_id = p_integration_id and q.connection_id is not distinct from p_connection_id
-    and q.name = 'retry-after ' || p_action and q.resets_at > now();
-  return case when v_wait.id is not null then marketplace._quota_refusal(
-    v_wait.name, v_wait.limit_count, v_wait.resets_at, format('The provider asked to be left alone with %s until %s.', p_action, v_wait.resets_at)
-  ) end;
+  select q.* into v_quota
+  from (
+    -- not "is not distinct from", which no index answers
+    select c.* from marketplace.api_quotas as c
+    where c.integration_id = p_integration_id and c.connection_id = p_connection_id
+    union all
+    select o.* from marketplace.api_quotas as o
+    where o.integration_id = p_integration_id and o.connection_id is null and p_connection_id is null
+  ) as q
+  where q.name = v_wait and q.resets_at > now() or p_action = any (q.action_slugs)
+  order by q.name = v_wait desc, q.updated_at desc
+  limit 1;
+  if v_quota.name = v_wait then
+    return jsonb_build_object('refusal', marketplace._quota_refusal(
+      v_wait, v_quota.limit_count, v_quota.resets_at, format('The provider asked to be left alone with %s until %s.', p_action, v_quota.resets_at)
+    ));
+  end if;
+  return jsonb_build_object('name', v_quota.name);
 end
 $$;
-comment on function marketplace._asked_to_wait(uuid, uuid, text) is
-  'The refusal of a call which the provider asked to leave alone for a while, with Retry-After; null otherwise.';
+comment on function marketplace._told_limit(uuid, uuid, text) is
+  'Which of a provider''s limits an action counts against, as it told at an earlier call: {name}, null where it has not; {refusal} when it asked to be left alone with the action for a while, with Retry-After.';
 
-create function marketplace._reserve_quota(p_integration_id uuid, p_connection_id uuid, p_action text, p_unit bigint, p_pages bigint)
+create function marketplace._reserve_window(
+  p_integration_id uuid,
+  p_connection_id uuid,
+  p_organization_id uuid,
+  p_name text,
+  p_limit bigint,
+  p_length interval,
+  p_cost bigint
+)
+returns jsonb
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+  v_window jsonb;
+begin
+  if p_cost <= p_limit then
+    insert into marketplace.api_quotas as q
+      (id, organization_id, integration_id, connection_id, name, limit_count, reserved_count, resets_at)
+    values (gen_random_uuid(), p_organization_id, p_integration_id, p_connection_id, p_name, p_limit, p_cost, now() + p_length)
+    on conflict (integration_id, connection_id, name) do update
+      set limit_count = case when q.is_observed then q.limit_count else excluded.limit_count end,
+        reserved_count = case when q.resets_at <= now() then p_cost else q.reserved_count + p_cost end,
+        used_count = case when q.resets_at <= now() then 0 else q.used_count end,
+        observed_count = case when q.resets_at <= now() then 0 else q.observed_count end,
+        window_started_at = case when q.resets_at <= now() then now() else q.window_started_at end,
+        resets_at = case when q.resets_at <= now() then excluded.resets_at else q.resets_at end,
+        updated_at = now()
+      where q.resets_at <= now()
+        or q.used_count + q.reserved_count + p_cost <= case when q.is_observed then q.limit_count else excluded.limit_count end
+    returning jsonb_build_object(
+      'id', q.id, 'connection_id', q.connection_id, 'name', q.name, 'limit_count', q.limit_count, 'used_count', q.used_count,
+      'reserved_count', q.reserved_count, 'window_started_at', q.window_started_at, 'resets_at', q.resets_at, 'cost', p_cost
+    ) into v_window;
+  end if;
+  return v_window;
+end
+$$;
+comment on function marketplace._reserve_window(uuid, uuid, uuid, text, bigint, interval, bigint) is
+  'Reserves so much of one limit, in a window that begins now where the last one is over; null when that much is not left.';
+
+create function marketplace._reserve_quota(
+  p_integration marketplace.integrations,
+  p_connection marketplace.connections,
+  p_rate_limit jsonb,
+  p_told text,
+  p_unit bigint,
+  p_pages bigint
+)
 returns jsonb
 language plpgsql
 volatile
@@ -94,68 +108,79 @@ set search_path = ''
 as $$
 declare
   v_cost bigint := p_unit * coalesce(p_pages, 1);
-  v_reserved jsonb;
-  v_spent jsonb;
+  v_unit jsonb := jsonb_build_object('unit', p_unit);
+  v_for_all jsonb := (p_integration).config -> 'quota';
+  v_for_each jsonb := coalesce((p_integration).config -> 'connection_quota', p_rate_limit -> 'quota');
+  v_limit bigint;
+  v_length interval;
+  v_name text := 'all connections';
+  v_window jsonb;
+  v_windows jsonb := '[]';
   v_quota marketplace.api_quotas;
 begin
   if v_cost <= 0 then
     return '{"windows": []}';
   end if;
-  with
-  wanted as (
-    select w.* from marketplace._quota_windows(p_integration_id, p_connection_id, p_action) as w
-  ),
-  -- in one order everywhere: two calls never wait for each other
-  reserved as (
-    insert into marketplace.api_quotas as q
-      (organization_id, integration_id, connection_id, name, limit_count, reserved_count, resets_at)
-    select w.organization_id, p_integration_id, w.connection_id, w.name, w.limit_count, v_cost, now() + w.length
-    from wanted as w
-    where v_cost <= w.limit_count
-    order by w.name = 'all connections' desc, w.name
-    on conflict (integration_id, connection_id, name) do update
-      set limit_count = case when q.is_observed then q.limit_count else excluded.limit_count end,
-        reserved_count = case when q.resets_at <= now() then v_cost else q.reserved_count + v_cost end,
-        used_count = case when q.resets_at <= now() then 0 else q.used_count end,
-        observed_count = case when q.resets_at <= now() then 0 else q.observed_count end,
-        window_started_at = case when q.resets_at <= now() then now() else q.window_started_at end,
-        resets_at = case when q.resets_at <= now() then excluded.resets_at else q.resets_at end,
-        updated_at = now()
-      where q.resets_at <= now()
-        or q.used_count + q.reserved_count + v_cost <= case when q.is_observed then q.limit_count else excluded.limit_count end
-    returning q.id, q.connection_id, q.name, q.limit_count, q.used_count, q.reserved_count, q.window_started_at, q.resets_at
-  )
-  select
-    (select coalesce(jsonb_agg(to_jsonb(r) || jsonb_build_object('cost', v_cost, 'unit', p_unit)), '[]') from reserved as r),
-    (
-      select jsonb_build_object('name', w.name, 'limit', w.limit_count, 'connection_id', w.connection_id)
-      from wanted as w
-      where not exists (select from reserved as r where r.name = w.name and r.connection_id is not distinct from w.connection_id)
-      limit 1
-    )
-  into v_reserved, v_spent;
-  if v_spent is null then
-    return jsonb_build_object('windows', v_reserved);
+  -- in one order everywhere, this one first: two calls never wait for each other
+  if v_for_all is not null then
+    v_limit := v_for_all ->> 'limit';
+    v_window := marketplace._reserve_window(
+      (p_integration).id, null, (p_integration).organization_id, v_name, v_limit,
+      make_interval(secs => (v_for_all ->> 'window_seconds')::float8), v_cost
+    );
+    if v_window is not null then
+      v_windows := v_windows || (v_window || v_unit);
+    end if;
+  end if;
+  if v_for_all is null or v_window is not null then
+    v_name := coalesce(p_told, p_rate_limit ->> 'name', 'requests');
+    if v_for_each is not null then
+      v_limit := v_for_each ->> 'limit';
+      v_length := make_interval(secs => (v_for_each ->> 'window_seconds')::float8);
+    else
+      -- nothing is assumed, but the provider may have told what is left
+      select q.* into v_quota
+      from (
+        select c.* from marketplace.api_quotas as c
+        where c.integration_id = (p_integration).id and c.connection_id = (p_connection).id and c.name = v_name
+        union all
+        select o.* from marketplace.api_quotas as o
+        where o.integration_id = (p_integration).id and o.connection_id is null and (p_connection).id is null and o.name = v_name
+      ) as q
+      where q.resets_at > now();
+      if not found then
+        return jsonb_build_object('windows', v_windows);
+      end if;
+      v_limit := v_quota.limit_count;
+      v_length := v_quota.resets_at - v_quota.window_started_at;
+    end if;
+    v_window := marketplace._reserve_window(
+      (p_integration).id, (p_connection).id, coalesce((p_connection).organization_id, (p_integration).organization_id), v_name,
+      v_limit, v_length, v_cost
+    );
+    if v_window is not null then
+      return jsonb_build_object('windows', v_windows || (v_window || v_unit));
+    end if;
   end if;
 
   -- one of two limits is spent: what the other one gave is given back
   update marketplace.api_quotas as q
   set reserved_count = q.reserved_count - v_cost
-  from jsonb_to_recordset(v_reserved) as r (id uuid)
+  from jsonb_to_recordset(v_windows) as r (id uuid)
   where q.id = r.id;
   select * into v_quota
   from marketplace.api_quotas as q
-  where q.integration_id = p_integration_id and q.name = v_spent ->> 'name'
-    and q.connection_id is not distinct from (v_spent ->> 'connection_id')::uuid;
-  v_quota.limit_count := coalesce(v_quota.limit_count, (v_spent ->> 'limit')::bigint);
+  where q.integration_id = (p_integration).id and q.name = v_name
+    and q.connection_id is not distinct from case when v_windows <> '[]' or v_for_all is null then (p_connection).id end;
+  v_limit := coalesce(v_quota.limit_count, v_limit);
   return jsonb_build_object('refusal', marketplace._quota_refusal(
-    v_spent ->> 'name', v_quota.limit_count, v_quota.resets_at,
-    format('The quota %s is spent: it allows %s a window, and this needs %s.', v_spent ->> 'name', v_quota.limit_count, v_cost)
+    v_name, v_limit, v_quota.resets_at,
+    format('The quota %s is spent: it allows %s a window, and this needs %s.', v_name, v_limit, v_cost)
   ));
 end
 $$;
-comment on function marketplace._reserve_quota(uuid, uuid, text, bigint, bigint) is
-  'Reserves a number of pages at so much each from every limit a call counts against, in one statement, or from none: {windows: […]} or {refusal}.';
+comment on function marketplace._reserve_quota(marketplace.integrations, marketplace.connections, jsonb, text, bigint, bigint) is
+  'Reserves a number of pages at so much each from every limit a call counts against, or from none: {windows: […]} or {refusal}. Limits are of the integration''s connections together (config.quota), and of the credential (config.connection_quota, else the provider''s rate_limit.quota, else what it told).';
 
 create function marketplace._settle_quota(p_ended jsonb)
 returns void
@@ -223,10 +248,10 @@ alter policy "members read their quotas" on marketplace.api_quotas
 
 revoke all on all functions in schema marketplace from public;
 grant execute on function
-  marketplace._quota_windows(uuid, uuid, text),
   marketplace._quota_refusal(text, bigint, timestamptz, text),
-  marketplace._asked_to_wait(uuid, uuid, text),
-  marketplace._reserve_quota(uuid, uuid, text, bigint, bigint),
+  marketplace._told_limit(uuid, uuid, text),
+  marketplace._reserve_window(uuid, uuid, uuid, text, bigint, interval, bigint),
+  marketplace._reserve_quota(marketplace.integrations, marketplace.connections, jsonb, text, bigint, bigint),
   marketplace._settle_quota(jsonb),
   marketplace._note_limits(jsonb)
 to service_role;

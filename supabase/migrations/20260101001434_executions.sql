@@ -185,12 +185,14 @@ declare
   v_execution jsonb;
   v_refusal jsonb;
   v_claim jsonb;
+  v_limit jsonb;
   v_grant jsonb;
   v_quota jsonb;
 begin
-  select i as integration, c as connection, a as action into v_found
+  select i as integration, c as connection, a as action, p.rate_limit into v_found
   from (select) as one
   left join marketplace.integrations as i on i.id = v_integration_id
+  left join marketplace.providers as p on p.slug = i.provider
   left join marketplace.connections as c on c.id = v_connection_id
   left join marketplace.actions as a on a.provider_slug = i.provider and a.slug = p_request ->> 'action';
   v_action := v_found.action;
@@ -213,11 +215,14 @@ begin
     v_refusal := v_claim -> 'refusal';
   end if;
   if v_refusal is null then
-    v_refusal := marketplace._asked_to_wait(v_integration_id, v_connection_id, v_action.slug);
+    v_limit := marketplace._told_limit(v_integration_id, v_connection_id, v_action.slug);
+    v_refusal := v_limit -> 'refusal';
     if v_refusal is null then
       v_grant := marketplace._execution_grant(v_found.integration, v_connection_id, p_request);
       -- last of all: callers of one account wait for each other from here to the commit
-      v_quota := marketplace._reserve_quota(v_integration_id, v_connection_id, v_action.slug, v_action.quota_cost, (p_request ->> 'pages')::bigint);
+      v_quota := marketplace._reserve_quota(
+        v_found.integration, v_found.connection, v_found.rate_limit, v_limit ->> 'name', v_action.quota_cost, (p_request ->> 'pages')::bigint
+      );
       v_refusal := v_quota -> 'refusal';
     end if;
     if v_refusal is not null then
