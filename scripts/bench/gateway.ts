@@ -52,7 +52,7 @@ export async function benchGateway(bench: Bench): Promise<Table[]> {
     const tables: Table[] = [];
     const postmaster = await postmasterPid(place);
     // V8 compiles what has run some thousand times: what serves people has.
-    await measure(quick ? 200 : WARM_UP_CALLS, 8, through);
+    await measure(quick ? 200 : WARM_UP_CALLS, 8, through, provider);
     for (const width of quick ? [1, 32] : [1, 8, 32]) {
       const calls = (quick ? 30 : 150) * Math.min(width, 8);
       let made = 0;
@@ -61,7 +61,7 @@ export async function benchGateway(bench: Bench): Promise<Table[]> {
         {
           name: DIRECT,
           run: async () => ({
-            ...await measure(calls, width, direct),
+            ...await measure(calls, width, direct, provider),
             edge_us: NaN,
             postgres_us: NaN,
           }),
@@ -75,7 +75,7 @@ export async function benchGateway(bench: Bench): Promise<Table[]> {
               await treeCpuMs(postmaster),
             ];
             const [edge, postgres] = await used();
-            const sample = await measure(calls, width, through);
+            const sample = await measure(calls, width, through, provider);
             const [edgeAfter, postgresAfter] = await used();
             return {
               ...sample,
@@ -118,20 +118,37 @@ export async function benchGateway(bench: Bench): Promise<Table[]> {
   }
 }
 
-/** What the gateway adds, in milliseconds. */
+/** What the gateway adds to a call beside the provider's own time, in milliseconds. */
 function overhead(rows: readonly Row[]): number {
-  return medianOf(rows, GATEWAY, "p50_ms") - medianOf(rows, DIRECT, "p50_ms");
+  const beside = (name: string) =>
+    medianOf(rows, name, "p50_ms") - medianOf(rows, name, "provider_ms");
+  return beside(GATEWAY) - beside(DIRECT);
 }
 
-function startProvider() {
+interface Provider {
+  url: string;
+  /** How long each call since the last measurement took there, in milliseconds. */
+  times: number[];
+  stop(): Promise<void>;
+}
+
+/**
+ * Timers end on whole milliseconds of the process. Whoever calls directly is in step with them, each
+ * call beginning when the last one's timer has ended, and what comes through the gateway is not: it
+ * is answered up to a millisecond later, or earlier. So the provider's own time is measured.
+ */
+function startProvider(): Provider {
+  const times: number[] = [];
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     async () => {
+      const began = performance.now();
       await new Promise((resolve) => setTimeout(resolve, PROVIDER_MS));
+      times.push(performance.now() - began);
       return new Response(BODY, { headers: { "content-type": "application/json" } });
     },
   );
-  return { url: `http://127.0.0.1:${server.addr.port}`, stop: () => server.shutdown() };
+  return { url: `http://127.0.0.1:${server.addr.port}`, times, stop: () => server.shutdown() };
 }
 
 async function register(sql: postgres.Sql, slug: string, url: string): Promise<void> {
@@ -174,8 +191,10 @@ async function measure(
   calls: number,
   width: number,
   call: () => Promise<Response>,
+  provider: Provider,
 ): Promise<Sample> {
   const times: number[] = [];
+  provider.times.length = 0;
   let next = 0;
   const began = performance.now();
   await Promise.all(Array.from({ length: width }, async () => {
@@ -189,9 +208,11 @@ async function measure(
   }));
   const seconds = (performance.now() - began) / 1000;
   times.sort((a, b) => a - b);
+  const atProvider = provider.times.toSorted((a, b) => a - b);
   return {
     p50_ms: quantile(times, 0.5),
     p99_ms: quantile(times, 0.99),
+    provider_ms: quantile(atProvider, 0.5),
     per_second: calls / seconds,
   };
 }
