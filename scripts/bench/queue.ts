@@ -4,14 +4,24 @@
  */
 import { compare, medianOf, type Row, type Variant } from "./harness/compare.ts";
 import { type Figure, type Table, target } from "./harness/figure.ts";
-import { drainQueue, emptyQueue, registerQueue, routeAll, storeEvents } from "./harness/jobs.ts";
+import {
+  drainQueue,
+  emptyQueue,
+  registerQueue,
+  routeAll,
+  runQueue,
+  storeEvents,
+} from "./harness/jobs.ts";
 import { treeCpuMs } from "./harness/processes.ts";
 import { type Place, postmasterPid, silence } from "./harness/stack.ts";
 import { startGraphileWorker } from "./peers/graphile_worker.ts";
 import { startPgBoss } from "./peers/pg_boss.ts";
 import type { QueuePeer } from "./peers/queue_peer.ts";
 
-const OURS = "marketplace";
+/** What is done for a workflow behind HTTP, without the sending: leased with a token, then recorded. */
+const OURS = "marketplace, leased";
+/** The no-op destination in the database: a workflow that is a function of it. */
+const FUNCTION = "marketplace, a function";
 const WORKERS = 2;
 
 export const figure: Figure = {
@@ -29,7 +39,7 @@ export const figure: Figure = {
 
     const tables: Table[] = [];
     for (const { batch, count } of sizes(quick)) {
-      const done = { [OURS]: 0, "graphile-worker": 0, "pg-boss": 0 };
+      const done = { [OURS]: 0, [FUNCTION]: 0, "graphile-worker": 0, "pg-boss": 0 };
       let rounds = 0;
       const ours: Variant = {
         name: OURS,
@@ -52,6 +62,19 @@ export const figure: Figure = {
           });
         },
       };
+      const inDatabase: Variant = {
+        name: FUNCTION,
+        async run() {
+          await storeEvents(place.sql, count, { path: "rows/" });
+          const routed = await routeAll(place.sql, batch);
+          const drained = await withCpu(
+            place,
+            () => runQueue(place.sql, { batch, workers: WORKERS }),
+          );
+          done[FUNCTION] += await emptyQueue(place.admin);
+          return sample({ count, enqueueMs: routed.ms, ms: drained.ms, cpuMs: drained.cpuMs });
+        },
+      };
       const other = (name: "graphile-worker" | "pg-boss", peer: QueuePeer): Variant => ({
         name,
         async run() {
@@ -68,7 +91,7 @@ export const figure: Figure = {
       });
       const rows = await compare(
         bench,
-        [ours, other("graphile-worker", graphile), other("pg-boss", boss)],
+        [ours, inDatabase, other("graphile-worker", graphile), other("pg-boss", boss)],
         { rounds: quick ? 1 : 5, baseline: "pg-boss" },
       );
       const each = count * rounds;
@@ -130,19 +153,20 @@ function sample(
 }
 
 function targets(rows: readonly Row[], batch: number) {
-  const ours = medianOf(rows, OURS, "per_second");
+  const rate = (name: string) => medianOf(rows, name, "per_second");
   return [
     ...["graphile-worker", "pg-boss"].map((peer) =>
-      target(`times ${peer}'s rate ≥ 1`, ours / medianOf(rows, peer, "per_second"), { atLeast: 1 })
+      target(`a function: times ${peer}'s rate ≥ 1`, rate(FUNCTION) / rate(peer), { atLeast: 1 })
     ),
-    ...(batch >= 500 ? [target("jobs/s ≥ 10,000", ours, { atLeast: 10_000 })] : []),
+    ...(batch >= 500 ? [target("leased: jobs/s ≥ 10,000", rate(OURS), { atLeast: 10_000 })] : []),
   ];
 }
 
 const NOTES = [
   "/s: claimed and completed. cpu: what the server's processes used for that, all together. enqueue: for",
   "the peers the insert of a job; for the marketplace the routing of a stored event, which is marked,",
-  "matched with the rules and made a job. all: enqueued, claimed and completed. The peers keep no",
-  "attempts, check no order per key, no rate and no circuit, and hand out no token; graphile-worker",
-  "keeps nothing of a job that is done.",
+  "matched with the rules and made a job. all: enqueued, claimed and completed. Leased: what a workflow",
+  "behind HTTP needs, a lease, a token and a body for each job. A function does its work and ends its job",
+  "in one transaction. Both keep the job, its attempt, the order of its key, rate and concurrency; of",
+  "these the peers keep the job at most, and graphile-worker nothing once it is done.",
 ];

@@ -41,7 +41,7 @@ const Workflow = z.strictObject({
   name: z.string(),
   description: z.string(),
   organization: slug,
-  kind: z.enum(["n8n", "windmill", "http"]),
+  kind: z.enum(["n8n", "windmill", "http", "postgres"]),
   endpoint: z.string(),
   completion: z.enum(["callback", "response"]),
   is_active: z.boolean(),

@@ -6,7 +6,7 @@ create table marketplace.workflows (
   slug text not null unique check (slug ~ '^[a-z0-9]+(-[a-z0-9]+)*$'),
   name text not null check (name <> ''),
   description text not null default '',
-  kind text not null default 'n8n' check (kind in ('n8n', 'windmill', 'http')),
+  kind text not null default 'n8n' check (kind in ('n8n', 'windmill', 'http', 'postgres')),
   endpoint text not null check (endpoint <> ''),
   completion text not null default 'callback' check (completion in ('callback', 'response')),
   is_active boolean not null default true,
@@ -37,9 +37,9 @@ create table marketplace.workflows (
   constraint workflows_breaker_check check ((breaker_state = 'closed') = (breaker_until is null))
 );
 comment on table marketplace.workflows is
-  'Executors of jobs: an n8n workflow, a Windmill script or any HTTPS endpoint. Members of its organization read it; the service role writes.';
+  'Executors of jobs: an n8n workflow, a Windmill script, any HTTPS endpoint, or a function of this database. Members of its organization read it; the service role writes.';
 comment on column marketplace.workflows.endpoint is
-  'For n8n the path below <N8N_URL>/webhook/, for Windmill the path below <WINDMILL_URL>/api/, or an absolute URL; for http an absolute URL.';
+  'For n8n the path below <N8N_URL>/webhook/, for Windmill the path below <WINDMILL_URL>/api/, or an absolute URL; for http an absolute URL; for postgres "<schema>.<function>", see run_jobs.';
 comment on column marketplace.workflows.completion is
   'callback = done when the workflow reports with its job token; response = done when it answers 2xx.';
 comment on column marketplace.workflows.paused_at is 'Its jobs wait until resume_workflow; nothing is lost.';

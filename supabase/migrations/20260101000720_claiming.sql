@@ -29,6 +29,8 @@ begin
           and marketplace._claim_rank(j.run_at, j.priority) <= now() + interval '1 day' and j.run_at <= now()
         offset 0 -- one look for each workflow, whatever the planner knows of the table
       )
+      -- not while run_jobs runs some of them
+      and (w.kind <> 'postgres' or pg_try_advisory_xact_lock(hashtext(w.id::text), 0))
     order by w.id
     for no key update skip locked
   ) as locked;

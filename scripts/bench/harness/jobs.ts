@@ -9,14 +9,15 @@ import {
   type DispatchResult,
   recordDispatches,
   routeEvents,
+  runJobs,
 } from "../../../supabase/functions/marketplace-dispatch/queue.ts";
 
 /** The bench's integration. */
 export const INTEGRATION = "bench-files";
 
 /**
- * Registers an integration, a workflow whose 2xx answer completes its jobs, and a rule for all events
- * below `files/`.
+ * Registers an integration, a workflow whose 2xx answer completes its jobs, with a rule for all events
+ * below `files/`, and one that is a function of the database, for those below `rows/`.
  */
 export async function registerQueue(sql: postgres.Sql): Promise<void> {
   await sql`
@@ -32,6 +33,18 @@ export async function registerQueue(sql: postgres.Sql): Promise<void> {
     select 'Bench', i.id, 'files/**', w.id
     from marketplace.integrations as i, marketplace.workflows as w
     where i.slug = ${INTEGRATION} and w.slug = 'bench-run'`;
+  await sql`
+    create or replace function public.bench_nothing(
+      event marketplace.webhook_events, rule marketplace.sync_rules
+    ) returns jsonb language plpgsql as $$ begin return null; end $$`;
+  await sql`
+    insert into marketplace.workflows (slug, name, kind, endpoint, max_concurrency)
+    values ('bench-function', 'Bench', 'postgres', 'public.bench_nothing', 1000)`;
+  await sql`
+    insert into marketplace.sync_rules (name, source_integration_id, source_pattern, workflow_id)
+    select 'Bench functions', i.id, 'rows/**', w.id
+    from marketplace.integrations as i, marketplace.workflows as w
+    where i.slug = ${INTEGRATION} and w.slug = 'bench-function'`;
 }
 
 /**
@@ -131,6 +144,28 @@ export async function drainQueue(
   };
   await Promise.all(Array.from({ length: options.workers }, worker));
   return { ...done, ms: performance.now() - began };
+}
+
+/**
+ * Runs jobs whose workflow is a function of the database until nothing is left.
+ *
+ * @param options.workers how many do so at once, on a connection each
+ */
+export async function runQueue(
+  sql: postgres.Sql,
+  options: { batch: number; workers: number },
+): Promise<{ jobs: number; ms: number }> {
+  let done = 0;
+  const began = performance.now();
+  const worker = async () => {
+    for (;;) {
+      const ran = await runJobs(sql, options.batch, 10_000);
+      if (ran.length === 0) return;
+      done += ran.reduce((sum, { jobs }) => sum + jobs, 0);
+    }
+  };
+  await Promise.all(Array.from({ length: options.workers }, worker));
+  return { jobs: done, ms: performance.now() - began };
 }
 
 /** Counts what has been completed, and empties log and queue. */

@@ -69,21 +69,28 @@ export function addWorkflows(program: Command): void {
     .description("make a workflow known, so that rules can name it")
     .argument("<slug>", "workflow; n8n's webhook has the same path")
     .addOption(
-      new Option("--kind <kind>", "what runs it").choices(["n8n", "windmill", "http"]).default(
-        "n8n",
-      ),
+      new Option("--kind <kind>", "what runs it")
+        .choices(["n8n", "windmill", "http", "postgres"])
+        .default("n8n"),
     )
-    .option("--endpoint <endpoint>", "a path there, or a URL (default: the slug)")
+    .option(
+      "--endpoint <endpoint>",
+      "a path there, a URL, or <schema>.<function> (default: the slug)",
+    )
     .option("--name <name>", "for people (default: the slug)")
     .option("--max-concurrency <count>", "runs at a time (default: 5)", count)
     .option("--allow-private-network", "it runs on this machine, or in your own network")
     .addHelpText(
       "after",
       "\nExamples:\n  mp workflows add announce-pushes\n" +
-        "  mp workflows add convert --kind http --endpoint https://tasks.example.com/convert",
+        "  mp workflows add convert --kind http --endpoint https://tasks.example.com/convert\n" +
+        "  mp workflows add keep-orders --kind postgres --endpoint public.keep_order",
     )
     .action((slug, options, command) =>
       inSession(command, async ({ out, sql }) => {
+        if (options.kind === "postgres" && !options.endpoint) {
+          throw new UsageError("Which function? Name it: --endpoint <schema>.<function>");
+        }
         const [row] = await sql`
           insert into marketplace.workflows (
             slug, name, kind, endpoint, max_concurrency, allows_private_network

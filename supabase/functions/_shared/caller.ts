@@ -81,20 +81,27 @@ export async function authenticateApiKey(
 }
 
 /**
- * Runs statements as a user: in one transaction, as the role `authenticated` with the user's claims,
- * so that row level security decides what is there.
+ * Reads as a user: in one transaction, as the role `authenticated` with the user's claims, so that
+ * row level security decides what is there.
+ *
+ * @throws AppError `database_unavailable` (503) when the transaction was not one: a session that ends
+ *   half-way is replaced by the client, and what came after was read as somebody else
+ *   (https://github.com/porsager/postgres/issues/1216)
  */
 export async function asUser<T>(
   sql: Sql,
   { claims }: UserCaller,
   work: (tx: TransactionSql) => Promise<T>,
 ): Promise<T> {
-  return await sql.begin(async (tx) => {
-    await tx`
+  return await sql.begin("read only", async (tx) => {
+    const [first] = await tx`
       select set_config('request.jwt.claims', ${JSON.stringify(claims)}, true),
-        set_config('role', 'authenticated', true)
+        set_config('role', 'authenticated', true), now()::text as began_at
     `;
-    return await work(tx);
+    const read = await work(tx);
+    const [last] = await tx`select current_user as role, now()::text as began_at`;
+    if (last!.role === "authenticated" && last!.began_at === first!.began_at) return read;
+    throw new AppError("database_unavailable", 503, "The database's session ended; try again.");
   }) as T;
 }
 

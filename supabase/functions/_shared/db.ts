@@ -5,6 +5,9 @@ import { env, missingEnv } from "./env.ts";
 /** A pool of connections; tagged template in, rows out. */
 export type Sql = postgres.Sql;
 
+/** A part of a statement, with the values in it. */
+export type Fragment = postgres.PendingQuery<postgres.Row[]>;
+
 /** Supabase's transaction pooler listens here: no prepared statements, no start-up parameters. */
 const TRANSACTION_POOLER_PORT = "6543";
 

@@ -9,6 +9,7 @@ import { type Sql } from "../_shared/db.ts";
 import { describeError, toAppError } from "../_shared/errors.ts";
 import type { Logger } from "../_shared/logger.ts";
 import { createSigner, type Signer } from "../_shared/standard_webhooks.ts";
+import { call } from "./call.ts";
 import { deliver, type DeliveryOptions } from "./deliver.ts";
 import {
   type ClaimedJob,
@@ -21,10 +22,14 @@ import {
   recordDispatches,
   ringIfDue,
   routeEvents,
+  runJobs,
 } from "./queue.ts";
 
 const ROUTE_BATCH = 500;
 const CLAIM_BATCH = 50;
+/** How many jobs of functions are run in one statement, and how long it may take; milliseconds. */
+const RUN_BATCH = 500;
+const RUN_MS = 10_000;
 /** Outcomes that come in within this many milliseconds are written together. */
 const GATHER_MS = 25;
 /** Pauses between two looks at an empty queue: short ones at first, then longer; milliseconds. */
@@ -114,6 +119,7 @@ export async function drain(
     MARKETPLACE_DISPATCH_MAX_MS: maxMs,
     MARKETPLACE_DISPATCH_LINGER_MS: lingerMs,
     MARKETPLACE_DISPATCH_CONCURRENCY: concurrency,
+    MARKETPLACE_DB_POOL: pool,
     MARKETPLACE_FUNCTIONS_URL: publicUrl,
     N8N_URL: n8nUrl,
     WINDMILL_URL: windmillUrl,
@@ -140,6 +146,8 @@ export async function drain(
     is_out_of_time: false,
   };
 
+  // The others of our connections are for the queue itself.
+  const calls = atMost(Math.max(1, Math.floor(pool / 2)));
   const inFlight = new Set<Promise<void>>();
   /** Deliveries in flight by workflow. */
   const slots = new Map<string, number>();
@@ -149,7 +157,10 @@ export async function drain(
   function send(job: ClaimedJob): void {
     const { workflow_slug: slug } = job;
     slots.set(slug, (slots.get(slug) ?? 0) + 1);
-    const flight: Promise<void> = deliver(job, delivery)
+    const sent = job.workflow_kind === "postgres"
+      ? calls(() => call(job, sql))
+      : deliver(job, delivery);
+    const flight: Promise<void> = sent
       .then((outcome) => {
         outcomes.push(outcome);
         report[outcome.outcome] += 1;
@@ -196,6 +207,23 @@ export async function drain(
   let near: number | undefined;
   let pollMs = FIRST_POLL_MS;
   let failures = 0;
+  /** Whether jobs of functions are about: a lone one is claimed, many are run in one statement. */
+  let hasCalls = false;
+
+  /** Runs jobs of functions; returns the workflows that need not be claimed for. */
+  async function runCalls(): Promise<string[]> {
+    if (!hasCalls) return [];
+    const ran = await runJobs(sql, RUN_BATCH, RUN_MS).catch((error) => {
+      // One that hangs: claimed one by one, only that one will fail.
+      if (error.code !== "57014") throw error;
+      return [];
+    });
+    const jobs = ran.reduce((sum, workflow) => sum + workflow.jobs, 0);
+    hasCalls = jobs > 0;
+    report.claimed += jobs;
+    report.delivered += jobs;
+    return ran.map(({ workflow }) => workflow);
+  }
 
   /** One look at the queue; returns whether there was anything to do. */
   async function pass(): Promise<boolean> {
@@ -203,14 +231,19 @@ export async function drain(
     const routed = await routeEvents(sql, ROUTE_BATCH);
     report.events += routed.events;
     report.jobs += routed.jobs;
+    const called = await runCalls();
     // No workflow gets more of the slots than it leaves free: one that hangs takes half of them, the
     // next one a quarter, and there is always one for a workflow that answers.
     const free = concurrency - inFlight.size;
     const crowding = [...slots].filter(([, taken]) => taken >= free).map(([slug]) => slug);
     const jobs = free > 0
-      ? await claimJobs(sql, Math.min(Math.ceil(free / 2), CLAIM_BATCH), crowding)
+      ? await claimJobs(sql, Math.min(Math.ceil(free / 2), CLAIM_BATCH), [
+        ...crowding,
+        ...called,
+      ])
       : [];
     report.claimed += jobs.length;
+    hasCalls ||= jobs.some((job) => job.workflow_kind === "postgres");
     jobs.forEach(send);
     // Last: what rang is an event, and does not wait for what nobody waits for by the millisecond.
     const now = Date.now();
@@ -220,7 +253,7 @@ export async function drain(
       report.reaped += reaped;
       reapAt = now + REAP_EVERY_MS;
     }
-    return reaped + routed.events + jobs.length > 0;
+    return reaped + routed.events + called.length + jobs.length > 0;
   }
 
   /** Milliseconds until something is due, if it is worth waiting for. */
@@ -305,6 +338,22 @@ export async function drain(
     await Promise.all(inFlight);
     await record();
   }
+}
+
+/** Runs what it is given, so many at once, the others in turn. */
+function atMost(count: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (count === 0) await new Promise<void>((turn) => waiting.push(turn));
+    else count--;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next) next();
+      else count++;
+    }
+  };
 }
 
 /** Signers by secret, each made once: a workflow's own secret, else the platform's. */

@@ -110,6 +110,62 @@ export async function claimJobs(
   `;
 }
 
+/**
+ * Runs up to `limit` due jobs whose workflow is a function of the database, many in a statement.
+ *
+ * @param timeoutMs after which the database gives up, and all of it is undone
+ * @returns how many of which workflow (slug); those of a workflow whose function raised are left
+ */
+export async function runJobs(
+  sql: Sql,
+  limit: number,
+  timeoutMs: number,
+): Promise<{ workflow: string; jobs: number }[]> {
+  return await within(
+    sql,
+    timeoutMs,
+    `select workflow, jobs from marketplace.run_jobs(${limit})`,
+  );
+}
+
+/**
+ * Calls the function of a claimed job and completes the job, in one transaction.
+ *
+ * @returns false when its lease is not held any more
+ * @throws what the function raises, and 57014 (query_canceled) after the workflow's `timeout_ms`
+ */
+export async function runJob(
+  sql: Sql,
+  job: Pick<ClaimedJob, "job_id" | "lease_id" | "timeout_ms">,
+): Promise<boolean> {
+  const [row] = await within<{ is_done: boolean }>(
+    sql,
+    job.timeout_ms,
+    `select marketplace.run_job('${job.job_id}', '${job.lease_id}') as is_done`,
+  );
+  return row!.is_done;
+}
+
+/**
+ * Sends one statement with a timeout of its own, both in one transaction and one round trip.
+ *
+ * Not by the client's transactions: where a session ends within one, it writes to a socket that is
+ * no more, which ends the process (https://github.com/porsager/postgres/issues/1208).
+ *
+ * @param statement whole: it takes no parameters
+ */
+async function within<Row>(
+  sql: Sql,
+  timeoutMs: number,
+  statement: string,
+): Promise<Row[]> {
+  // The timeout counts from the next statement on.
+  const [, rows] = await sql.unsafe(
+    `select set_config('statement_timeout', '${timeoutMs}', true); ${statement}`,
+  ) as unknown as [unknown, Row[]];
+  return rows;
+}
+
 /** Writes down a batch of outcomes; writing one twice changes nothing. */
 export async function recordDispatches(
   sql: Sql,

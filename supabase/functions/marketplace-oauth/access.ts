@@ -6,7 +6,7 @@ import {
   identify,
   type UserCaller,
 } from "../_shared/caller.ts";
-import type { Sql } from "../_shared/db.ts";
+import type { Fragment, Sql } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import type { Connection } from "../_shared/oauth/context.ts";
 import { isUuid } from "../_shared/trace.ts";
@@ -170,14 +170,18 @@ export async function createConnection(
   subject: Subject,
   wanted: NewConnection,
 ): Promise<string> {
-  const [row] = await sql<{ id: string }[]>`
-    select marketplace.create_connection(
+  const [row] = await sql<{ id: string }[]>`select ${creationOf(sql, subject, wanted)} as id`;
+  return row!.id;
+}
+
+/** The call that makes a connection, as a part of a statement. */
+export function creationOf(sql: Sql, subject: Subject, wanted: NewConnection): Fragment {
+  return sql`
+    marketplace.create_connection(
       ${wanted.integration}, ${wanted.name ?? null},
       ${wanted.organization ?? subject.organizationId}, ${actingUser(subject, wanted)},
       ${wanted.is_shared}, ${wanted.is_organizations}
-    ) as id
-  `;
-  return row!.id;
+    )`;
 }
 
 function actingUser(subject: Subject, wanted: NewConnection): string | null {

@@ -15,6 +15,7 @@ import type { ProbeResult } from "../_shared/oauth/probe.ts";
 import {
   asSubject,
   createConnection,
+  creationOf,
   type NewConnection,
   readConnection,
   requireConnecting,
@@ -25,6 +26,7 @@ import {
 import { answerOutcome, failurePage } from "./answers.ts";
 import { readContext, readIntegration, requireType } from "./contexts.ts";
 import {
+  grantOf,
   openGrant,
   prepare,
   refreshConnection,
@@ -211,12 +213,10 @@ app.post("/connections", async (c) => {
   await requireConnecting(sql, subject, wanted(body));
   const context = await readIntegration(sql, body.integration);
   const made = await prepare(sql, context, body.type ?? requireType(context), body);
-  const id = await sql.begin(async (transaction) => {
-    const tx = transaction as unknown as Sql;
-    const connectionId = await createConnection(tx, subject, wanted(body));
-    await openGrant(tx, connectionId, made);
-    return connectionId;
-  });
+  const [{ id }] = await sql<[{ id: string }]>`
+    with made as materialized (select ${creationOf(sql, subject, wanted(body))} as id)
+    select id, ${grantOf(sql, sql`made.id`, made)} from made
+  `;
   c.get("log").info("connection.created", {
     connection_id: id,
     integration: body.integration,

@@ -1,5 +1,5 @@
 /** Credentials that are handed in: checked, tested, kept; tested again; revoked. */
-import type { Sql } from "../_shared/db.ts";
+import type { Fragment, Sql } from "../_shared/db.ts";
 import { AppError } from "../_shared/errors.ts";
 import {
   allowsPrivateNetwork,
@@ -102,11 +102,16 @@ function asRefusal({ code, message, retryAfterMs }: TokenFailure): AppError {
 
 /** Keeps a prepared credential in place of what the connection had: secrets and tokens in Vault. */
 export async function openGrant(sql: Sql, connectionId: string, made: Prepared): Promise<void> {
+  await sql`select ${grantOf(sql, sql`${connectionId}`, made)}`;
+}
+
+/** The call that opens a grant, as a part of a statement. */
+export function grantOf(sql: Sql, connectionId: Fragment, made: Prepared): Fragment {
   const { type, input, tokens, tested } = made;
   const metadata = { ...input.settings, ...tokens?.settings, ...tested.settings };
   const hasSecrets = Object.keys(input.secrets).length > 0;
-  await sql`
-    select marketplace.open_grant(
+  return sql`
+    marketplace.open_grant(
       p_connection_id => ${connectionId}, p_credential_type => ${type},
       p_credential => ${hasSecrets || !tokens ? JSON.stringify(input.secrets) : null},
       p_access_token => ${tokens?.access_token ?? null},

@@ -13,7 +13,7 @@ import {
 import type { Subject } from "./access.ts";
 import { answerOutcome, formProblems, send } from "./answers.ts";
 import { integrationSettings, readContext } from "./contexts.ts";
-import { type Given, openGrant, prepare, withOwn } from "./credentials.ts";
+import { type Given, grantOf, prepare, withOwn } from "./credentials.ts";
 import { checkFields, defaultType, fieldsOf } from "./fields.ts";
 import { beginAuthorization, checkRedirect } from "./flow.ts";
 import { connectPage, goOnPage } from "./page.ts";
@@ -154,10 +154,9 @@ async function keepCredential(
   const { connection, provider, organization, integration } = link;
   const made = await prepare(sql, link, wayOf(link).type, given, connection.metadata);
   // Whoever uses the link up is the one whose credential is kept.
-  await sql.begin(async (tx) => {
-    await useLink(tx as unknown as Sql, token);
-    await openGrant(tx as unknown as Sql, connection.id, made);
-  });
+  await sql`
+    select marketplace.use_connect_link(${token}), ${grantOf(sql, sql`${connection.id}`, made)}
+  `;
   c.get("log").info("connection.authorized", {
     connection_id: connection.id,
     integration: integration.slug,

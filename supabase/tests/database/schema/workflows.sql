@@ -1,7 +1,7 @@
 begin;
 create extension if not exists pgtap with schema extensions;
 set local search_path = extensions;
-select plan(25);
+select plan(28);
 
 -- given a workflow
 insert into marketplace.workflows (slug, name, kind, endpoint)
@@ -12,7 +12,7 @@ create temp table refusal (change text, check_name text, rule text);
 insert into refusal values
   ('slug = ''Acme Run''', 'workflows_slug_check', 'a slug is lower case words and dashes'),
   ('name = ''''', 'workflows_name_check', 'a workflow has a name'),
-  ('kind = ''zapier''', 'workflows_kind_check', 'it is n8ns, Windmills or an HTTP endpoint'),
+  ('kind = ''zapier''', 'workflows_kind_check', 'it is n8ns, Windmills, an HTTP endpoint or a function'),
   ('endpoint = ''''', 'workflows_endpoint_check', 'it is somewhere'),
   ('completion = ''hope''', 'workflows_completion_check', 'it is done by its report or its answer'),
   ('max_concurrency = 0', 'workflows_max_concurrency_check', 'it runs one job at least'),
@@ -39,6 +39,22 @@ select set_eq(
   $$ select conname::text from pg_catalog.pg_constraint
        where conrelid = 'marketplace.workflows'::regclass and contype = 'c' $$,
   'select check_name from refusal', 'and no check is left out'
+);
+
+
+-- a function has to be there, and to answer
+create function public.acme_keep(event marketplace.webhook_events, rule marketplace.sync_rules) returns jsonb language sql return null::jsonb;
+create function public.acme_count(event marketplace.webhook_events, rule marketplace.sync_rules) returns int language sql return 1;
+select throws_ok(
+  $$ update marketplace.workflows set kind = 'postgres', endpoint = 'public.acme_lost' where slug = 'acme-run' $$,
+  'MK422', 'workflow ''acme-run'' calls function ''public.acme_lost'', which does not exist', 'a function has to be there'
+);
+select throws_ok(
+  $$ update marketplace.workflows set kind = 'postgres', endpoint = 'public.acme_count' where slug = 'acme-run' $$,
+  'MK422', 'workflow ''acme-run'' calls ''public.acme_count'', which does not return jsonb', 'it returns jsonb'
+);
+select lives_ok(
+  $$ update marketplace.workflows set kind = 'postgres', endpoint = 'public.acme_keep' where slug = 'acme-run' $$, 'and is taken then'
 );
 
 select throws_ok(
