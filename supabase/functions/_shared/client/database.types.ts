@@ -3238,6 +3238,14 @@ export type Database = {
           "jobs": number;
         }[];
       };
+      "run_job": { Args: { "p_job_id": string; "p_lease_id": string }; Returns: boolean };
+      "run_jobs": {
+        Args: { "p_limit"?: number };
+        Returns: {
+          "jobs": number;
+          "workflow": string;
+        }[];
+      };
       "set_integration_secret": {
         Args: { "p_purpose": string; "p_secret": string; "p_slug": string };
         Returns: string;
@@ -3378,7 +3386,11 @@ export type Database = {
       [_ in never]: never;
     };
     CompositeTypes: {
-      [_ in never]: never;
+      "_call": {
+        "row_id": unknown;
+        "event": Database["marketplace"]["Tables"]["webhook_events"]["Row"] | null;
+        "rule": Database["marketplace"]["Tables"]["sync_rules"]["Row"] | null;
+      };
     };
   };
 };
