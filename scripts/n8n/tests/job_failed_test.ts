@@ -1,4 +1,3 @@
-// apart: needs nothing of the running stack
 /**
  * job-failed, run by real n8n: what it reports of runs that crash, and of which runs it says nothing.
  *

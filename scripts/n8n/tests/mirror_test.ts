@@ -1,4 +1,3 @@
-// apart: needs nothing of the running stack
 /**
  * github-artifacts-mirror, run by real n8n: what it calls, in which order, with which bytes.
  *
