@@ -14,6 +14,8 @@ export interface SharedStatementOptions<Item, Result> {
   sizeOf: (item: Item) => number;
   /** Statements under way from which on callers wait for each other. */
   busyAt?: number;
+  /** So many callers wait for nobody: they get one statement more, beside those of `busyAt`. */
+  crowd?: number;
   /** Milliseconds a caller waits at most for a statement that hangs. */
   patienceMs?: number;
   /** Items of one statement; a single caller may have more. */
@@ -40,6 +42,7 @@ export class SharedStatement<Item, Result> {
   constructor(options: SharedStatementOptions<Item, Result>) {
     this.#options = {
       busyAt: 1,
+      crowd: Infinity,
       patienceMs: 25,
       maxItems: 64,
       maxCharacters: 512 * 1024,
@@ -56,9 +59,14 @@ export class SharedStatement<Item, Result> {
     return new Promise((done, failed) => {
       const characters = items.reduce((sum, item) => sum + this.#options.sizeOf(item), 0);
       this.#waiting.push({ items, characters, done, failed });
-      if (this.#underWay < this.#options.busyAt) this.#start();
+      if (this.#mayStart()) this.#start();
       else this.#patience ??= setTimeout(() => this.#start(), this.#options.patienceMs);
     });
+  }
+
+  #mayStart(): boolean {
+    const { busyAt, crowd } = this.#options;
+    return this.#underWay < busyAt + (this.#waiting.length >= crowd ? 1 : 0);
   }
 
   /** Sends those who wait, as many as one statement takes. */
@@ -70,7 +78,7 @@ export class SharedStatement<Item, Result> {
     this.#underWay++;
     void this.#send(group).finally(() => {
       this.#underWay--;
-      if (this.#underWay < this.#options.busyAt) this.#start();
+      if (this.#mayStart()) this.#start();
     });
     if (this.#waiting.length > 0) {
       this.#patience = setTimeout(() => this.#start(), this.#options.patienceMs);

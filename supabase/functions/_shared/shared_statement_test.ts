@@ -69,6 +69,27 @@ Deno.test("those who come meanwhile share the next statement, each with its own 
   assert.deepEqual(await Promise.all(others), [["b"], ["c1", "c2"], ["d"]]);
 });
 
+Deno.test("a crowd waits for nobody: it gets one statement more, and no third", async () => {
+  const { statements, keys, add } = openDatabase({ crowd: 3 });
+  const sent = [add(row("a")), add(row("b")), add(row("c"))];
+  assert.deepEqual(keys(), [["a"]], "two are no crowd");
+  sent.push(add(row("d")));
+  assert.deepEqual(keys(), [["a"], ["b", "c", "d"]]);
+  sent.push(add(row("e")), add(row("f")), add(row("g")), add(row("h")));
+  assert.equal(statements.length, 2);
+  statements[1]!.commit();
+  await settle();
+  assert.deepEqual(keys()[2], ["e", "f", "g", "h"]);
+  sent.push(add(row("i")));
+  statements[0]!.commit();
+  await settle();
+  assert.equal(statements.length, 3, "one alone waits for the one under way");
+  statements[2]!.commit();
+  await settle();
+  statements[3]!.commit();
+  assert.deepEqual((await Promise.all(sent)).flat(), [..."abcdefghi"]);
+});
+
 Deno.test("nobody is answered before its own statement has committed", async () => {
   const { statements, add } = openDatabase();
   const answered: string[] = [];

@@ -115,7 +115,12 @@ async function insertRows(rows: EventRow[]): Promise<Stored[]> {
   }
 }
 
-const shared = new SharedStatement({ run: insertRows, sizeOf: ({ payload }) => payload.length });
+const shared = new SharedStatement({
+  run: insertRows,
+  sizeOf: ({ payload }) => payload.length,
+  // Else function and database take turns: one reads a burst while the other waits for it.
+  crowd: 8,
+});
 
 /** The real one. */
 export const databaseStore: Store = {
