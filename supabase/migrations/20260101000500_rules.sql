@@ -63,10 +63,10 @@ comment on column marketplace.workflows.disabled_reason is 'Who or what switched
 comment on column marketplace.workflows.signing_vault_id is
   'vault.secrets.id of the key that dispatches to it are signed with.';
 comment on column marketplace.workflows.token_vault_id is 'vault.secrets.id of a bearer token for its endpoint.';
-comment on column marketplace.workflows.max_concurrency is 'Jobs that run at once.';
+comment on column marketplace.workflows.max_concurrency is 'Jobs that run at once; of a function, transactions that call it.';
 comment on column marketplace.workflows.rate_per_second is 'How fast rate_tokens grow again; a start takes one.';
 comment on column marketplace.workflows.rate_refilled_at is 'When rate_tokens were last brought up to date.';
-comment on column marketplace.workflows.timeout_ms is 'Until the endpoint has to have answered a dispatch.';
+comment on column marketplace.workflows.timeout_ms is 'Until the endpoint has to have answered a dispatch, or the function to have returned.';
 comment on column marketplace.workflows.max_attempts is 'Then a job is a dead letter; a rule may say otherwise.';
 comment on column marketplace.workflows.retry_cap is 'The longest wait between two attempts.';
 comment on column marketplace.workflows.breaker_state is

@@ -279,7 +279,7 @@ begin
   for v_workflow in select w.* from marketplace._runnable_workflows() as w loop
     workflow := v_workflow.slug;
     jobs := 0;
-    v_take := 100;
+    v_take := 20;
     begin
       v_function := marketplace._workflow_function(v_workflow.slug, v_workflow.endpoint);
       loop

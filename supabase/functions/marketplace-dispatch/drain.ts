@@ -30,6 +30,8 @@ const CLAIM_BATCH = 50;
 /** How many jobs of functions are run in one statement, and how long it may take; milliseconds. */
 const RUN_BATCH = 500;
 const RUN_MS = 10_000;
+/** SQLSTATE of a statement that ran out of its time. */
+const QUERY_CANCELED = "57014";
 /** Outcomes that come in within this many milliseconds are written together. */
 const GATHER_MS = 25;
 /** Pauses between two looks at an empty queue: short ones at first, then longer; milliseconds. */
@@ -209,20 +211,37 @@ export async function drain(
   let failures = 0;
   /** Whether jobs of functions are about: a lone one is claimed, many are run in one statement. */
   let hasCalls = false;
+  let canRunMany = true;
+  let isRunning = false;
+  /** What was run so since the last look, and of which workflows the last time. */
+  let ran = 0;
+  let lastRan: string[] = [];
 
-  /** Runs jobs of functions; returns the workflows that need not be claimed for. */
-  async function runCalls(): Promise<string[]> {
-    if (!hasCalls) return [];
-    const ran = await runJobs(sql, RUN_BATCH, RUN_MS).catch((error) => {
-      // One that hangs: claimed one by one, only that one will fail.
-      if (error.code !== "57014") throw error;
-      return [];
-    });
-    const jobs = ran.reduce((sum, workflow) => sum + workflow.jobs, 0);
-    hasCalls = jobs > 0;
-    report.claimed += jobs;
-    report.delivered += jobs;
-    return ran.map(({ workflow }) => workflow);
+  /** Runs jobs of functions, many in a statement; whatever else there is goes on meanwhile. */
+  function runMany(): void {
+    isRunning = true;
+    const flight: Promise<void> = runJobs(sql, RUN_BATCH, RUN_MS)
+      .then((workflows) => {
+        lastRan = workflows.map(({ workflow }) => workflow);
+        const jobs = workflows.reduce((sum, { jobs }) => sum + jobs, 0);
+        hasCalls = jobs > 0;
+        ran += jobs;
+        report.claimed += jobs;
+        report.delivered += jobs;
+      })
+      .catch((error) => {
+        // They wait as before. One that hangs, or that is slow: claimed one by one, each has its time.
+        hasCalls = false;
+        lastRan = [];
+        if (error.code === QUERY_CANCELED) canRunMany = false;
+        log.warn("drain.run_failed", { error: describeError(error) });
+      })
+      .finally(() => {
+        isRunning = false;
+        inFlight.delete(flight);
+        landed.resolve();
+      });
+    inFlight.add(flight);
   }
 
   /** One look at the queue; returns whether there was anything to do. */
@@ -231,7 +250,9 @@ export async function drain(
     const routed = await routeEvents(sql, ROUTE_BATCH);
     report.events += routed.events;
     report.jobs += routed.jobs;
-    const called = await runCalls();
+    if (hasCalls && canRunMany && !isRunning) runMany();
+    const finished = ran;
+    ran = 0;
     // No workflow gets more of the slots than it leaves free: one that hangs takes half of them, the
     // next one a quarter, and there is always one for a workflow that answers.
     const free = concurrency - inFlight.size;
@@ -239,7 +260,7 @@ export async function drain(
     const jobs = free > 0
       ? await claimJobs(sql, Math.min(Math.ceil(free / 2), CLAIM_BATCH), [
         ...crowding,
-        ...called,
+        ...(isRunning ? lastRan : []),
       ])
       : [];
     report.claimed += jobs.length;
@@ -253,7 +274,7 @@ export async function drain(
       report.reaped += reaped;
       reapAt = now + REAP_EVERY_MS;
     }
-    return reaped + routed.events + called.length + jobs.length > 0;
+    return reaped + routed.events + finished + jobs.length > 0;
   }
 
   /** Milliseconds until something is due, if it is worth waiting for. */
@@ -296,7 +317,8 @@ export async function drain(
       }
       if (isBusy && inFlight.size < concurrency) continue;
       hasLingered = idleSince !== undefined && Date.now() - idleSince >= lingerMs;
-      const isDone = hasLingered && inFlight.size === 0 && outcomes.length === 0;
+      const isDone = hasLingered && inFlight.size === 0 &&
+        outcomes.length + ran === 0;
       near = isDone && !doorbell.isRung ? await nearDue() : undefined;
       if (isDone && !doorbell.isRung && near === undefined) break;
     } catch (error) {
@@ -312,7 +334,7 @@ export async function drain(
       continue;
     }
 
-    if (outcomes.length === 0) {
+    if (outcomes.length === 0 && ran === 0) {
       landed = Promise.withResolvers<void>();
       // With only slow deliveries in flight, rings wake us: no need to look often.
       const ms = Math.min(

@@ -124,6 +124,37 @@ Deno.test("a function that hangs is stopped, and holds nobody else up", async ()
   assert.deepEqual((await noted("hanging")).sort(), ["artifacts/1", "artifacts/2"]);
 });
 
+Deno.test("many that are run together hold no other workflow up", async () => {
+  const lane = await makeCalls(
+    "stuck",
+    `perform pg_sleep(case when event.resource_path = 'artifacts/299' then 60 else 0 end);
+     return null;`,
+    { workflow: { timeout_ms: 300, max_attempts: 1 } },
+  );
+  const other = await makeLane(sql, sink);
+  const stuck = () =>
+    sql<{ pid: number }[]>`
+      select pid from pg_stat_activity
+      where query ~ 'marketplace\\.run_jobs\\(' and state = 'active' and wait_event = 'PgSleep'`;
+  await ingest(sql, lane.integrationId, paths(300));
+  const [statement] = await until(async () => {
+    const found = await stuck();
+    return found.length > 0 && found;
+  }, "a statement that hangs");
+
+  await ingest(sql, other.integrationId, [{ path: "artifacts/report" }]);
+  await sink.received(other.path);
+  assert.deepEqual((await stuck()).map(({ pid }) => pid), [statement!.pid]);
+
+  await sql`select pg_cancel_backend(${statement!.pid})`;
+  const jobs = await allAre(lane, "completed", "dead");
+  assert.deepEqual(
+    jobs.filter(({ status }) => status === "dead").map(({ error_code }) => error_code),
+    ["timeout"],
+  );
+  assert.equal((await noted("stuck")).length, 299);
+});
+
 Deno.test("a statement over its time is undone", async () => {
   const lane = await makeCalls("late", "perform pg_sleep(60); return null;", {
     workflow: { is_active: false },
