@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { doneOnce } from "./at_once.ts";
 import { type ServerUser, userCanEnter } from "./server_user.ts";
 
 const EXTENSIONS = fileURLToPath(new URL("./extensions/", import.meta.url));
@@ -80,6 +81,35 @@ async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
+/** Puts the server with our extensions into a folder, whole or not at all. */
+async function fill(
+  target: string,
+  source: string,
+  extensions: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const draft = `${target}.${Deno.pid}.tmp`;
+  await copyTree(source, draft);
+  for (const program of ["initdb", "postgres", "pg_ctl"]) {
+    await Deno.chmod(join(draft, "bin", program), 0o755);
+  }
+  const links: { source: string; target: string }[] = JSON.parse(
+    await Deno.readTextFile(join(source, "pg-symlinks.json")),
+  );
+  for (const link of links) {
+    const at = join(draft, link.target.replace(/^native\//, ""));
+    await Deno.symlink(basename(link.source), at).catch((error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    });
+  }
+  for (const [file, bytes] of extensions) {
+    await Deno.writeFile(join(draft, "share/postgresql/extension", file), bytes, { mode: 0o644 });
+  }
+  await Deno.rename(draft, target).catch(async (error) => {
+    await Deno.remove(draft, { recursive: true });
+    if (!(await Deno.stat(target).then(() => true, () => false))) throw error;
+  });
+}
+
 /**
  * Makes the server's folder ready and returns it. The folder's name carries a digest of everything
  * in it, so a changed extension or a new release gets a folder of its own, and several stacks
@@ -104,27 +134,7 @@ export async function prepareNative(
     const target = join(folder, name);
     if (await Deno.stat(target).then(() => true, () => false)) return target;
 
-    const draft = `${target}.${Deno.pid}.tmp`;
-    await copyTree(source, draft);
-    for (const program of ["initdb", "postgres", "pg_ctl"]) {
-      await Deno.chmod(join(draft, "bin", program), 0o755);
-    }
-    const links: { source: string; target: string }[] = JSON.parse(
-      await Deno.readTextFile(join(source, "pg-symlinks.json")),
-    );
-    for (const link of links) {
-      const at = join(draft, link.target.replace(/^native\//, ""));
-      await Deno.symlink(basename(link.source), at).catch((error) => {
-        if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-      });
-    }
-    for (const [file, bytes] of extensions) {
-      await Deno.writeFile(join(draft, "share/postgresql/extension", file), bytes, { mode: 0o644 });
-    }
-    await Deno.rename(draft, target).catch(async (error) => {
-      await Deno.remove(draft, { recursive: true });
-      if (!(await Deno.stat(target).then(() => true, () => false))) throw error;
-    });
+    await doneOnce(target, () => fill(target, source, extensions));
     return target;
   }
   throw new Error(`The user ${user?.name} can enter none of: ${folders.join(", ")}.`);

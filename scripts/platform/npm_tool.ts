@@ -2,7 +2,8 @@
  * Programs that npm packages carry as one package per platform.
  * @module
  */
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { doneOnce } from "./at_once.ts";
 
 /**
  * Folder of an installed npm package, installed now if it is not there. Such a package cannot
@@ -17,8 +18,18 @@ export async function npmTool(tools: string, name: string, version: string): Pro
   const folder = join(tools, `${name.replace(/^@/, "").replaceAll("/", "-")}-${version}`);
   const installed = join(folder, "node_modules", name);
   const isThere = () => Deno.stat(installed).then(() => true, () => false);
-  if (await isThere()) return installed;
+  if (!await isThere()) {
+    await doneOnce(folder, () => install(folder, name, version, isThere));
+  }
+  return installed;
+}
 
+async function install(
+  folder: string,
+  name: string,
+  version: string,
+  isThere: () => Promise<boolean>,
+): Promise<void> {
   const draft = `${folder}.${Deno.pid}.tmp`;
   await Deno.mkdir(draft, { recursive: true });
   await Deno.writeTextFile(
@@ -29,23 +40,24 @@ export async function npmTool(tools: string, name: string, version: string): Pro
       imports: { [name]: `npm:${name}@${version}` },
     }),
   );
-  const install = await new Deno.Command(Deno.execPath(), {
+  const installing = await new Deno.Command(Deno.execPath(), {
     args: ["install", "--quiet"],
     cwd: draft,
     stdin: "null",
     stdout: "null",
     stderr: "piped",
   }).output();
-  if (!install.success) {
+  if (!installing.success) {
     await Deno.remove(draft, { recursive: true });
     throw new Error(
-      `${name}@${version} could not be installed into ${tools}: check that the npm registry can ` +
-        `be reached.\n${new TextDecoder().decode(install.stderr)}`,
+      `${name}@${version} could not be installed into ${
+        dirname(folder)
+      }: check that the npm registry can ` +
+        `be reached.\n${new TextDecoder().decode(installing.stderr)}`,
     );
   }
   await Deno.rename(draft, folder).catch(async (error) => {
     await Deno.remove(draft, { recursive: true });
     if (!(await isThere())) throw error;
   });
-  return installed;
 }
