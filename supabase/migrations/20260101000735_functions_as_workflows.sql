@@ -274,6 +274,7 @@ declare
   v_results jsonb[];
   v_take int;
   v_left int := p_limit;
+  v_started_at timestamptz := clock_timestamp();
   v_began_at timestamptz;
 begin
   for v_workflow in select w.* from marketplace._runnable_workflows() as w loop
@@ -293,7 +294,7 @@ begin
         execute format('select array_agg(c.row_id), array_agg(%s(c.event, c.rule)) from unnest($1) as c', v_function)
         into v_row_ids, v_results using v_calls;
         jobs := jobs + marketplace._end_calls(v_row_ids, v_results, v_began_at);
-        exit when jobs >= least(v_left, v_workflow.max_jobs) or clock_timestamp() - now() >= c_enough;
+        exit when jobs >= least(v_left, v_workflow.max_jobs) or clock_timestamp() - v_started_at >= c_enough;
         -- as many as take about a tenth of a second
         v_take := greatest(1, least(500, cardinality(v_calls) * 0.1 / greatest(
           extract(epoch from clock_timestamp() - v_began_at), 0.0001
@@ -313,7 +314,7 @@ begin
       end if;
     end if;
     v_left := v_left - jobs;
-    exit when v_left <= 0 or clock_timestamp() - now() >= c_enough;
+    exit when v_left <= 0 or clock_timestamp() - v_started_at >= c_enough;
   end loop;
 end
 $$;
