@@ -1,10 +1,8 @@
 /** Running one job whose workflow is a function of the database. */
 import type { Sql } from "../_shared/db.ts";
 import { toAppError } from "../_shared/errors.ts";
-import { type ClaimedJob, type DispatchResult, runJob } from "./queue.ts";
-
-/** `query_canceled`, as after statement_timeout. */
-const CANCELLED = "57014";
+import { beginAttempt } from "./outcome.ts";
+import { type ClaimedJob, type DispatchResult, QUERY_CANCELED, runJob } from "./queue.ts";
 
 /**
  * Calls a job's function once. Never throws: whatever happens is an outcome.
@@ -14,22 +12,7 @@ const CANCELLED = "57014";
  * - the connection broke → `failed`: if it was committed, the job is completed and no longer ours
  */
 export async function call(job: ClaimedJob, sql: Sql): Promise<DispatchResult> {
-  const started = performance.now();
-  const result = (
-    outcome: DispatchResult["outcome"],
-    rest: Partial<DispatchResult> = {},
-  ): DispatchResult => ({
-    job_id: job.job_id,
-    lease_id: job.lease_id,
-    outcome,
-    status_code: null,
-    duration_ms: Math.round((performance.now() - started) * 10) / 10,
-    error_code: null,
-    error: null,
-    response: null,
-    retry_after_ms: null,
-    ...rest,
-  });
+  const result = beginAttempt(job);
   try {
     await runJob(sql, job);
     return result("delivered");
@@ -46,7 +29,7 @@ function describe(
     string,
     string | undefined
   >;
-  if (code === CANCELLED) {
+  if (code === QUERY_CANCELED) {
     return {
       error_code: "timeout",
       error: `${endpoint} did not return within ${timeoutMs} ms; what it did is undone.`,

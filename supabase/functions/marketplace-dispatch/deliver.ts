@@ -7,6 +7,7 @@ import { guardedFetch } from "../_shared/net/fetch.ts";
 import { readRetryWait } from "../_shared/retry_after.ts";
 import type { Signer } from "../_shared/standard_webhooks.ts";
 import { traceparent } from "../_shared/trace.ts";
+import { beginAttempt } from "./outcome.ts";
 import type { ClaimedJob, DispatchResult } from "./queue.ts";
 
 /** How much of an answer is kept, in characters. */
@@ -120,22 +121,7 @@ export function dispatchBody(
  * - 4xx, 5xx → `failed`, with `Retry-After`
  */
 export async function deliver(job: ClaimedJob, options: DeliveryOptions): Promise<DispatchResult> {
-  const started = performance.now();
-  const result = (
-    outcome: DispatchResult["outcome"],
-    rest: Partial<DispatchResult> = {},
-  ): DispatchResult => ({
-    job_id: job.job_id,
-    lease_id: job.lease_id,
-    outcome,
-    status_code: null,
-    duration_ms: Math.round((performance.now() - started) * 10) / 10,
-    error_code: null,
-    error: null,
-    response: null,
-    retry_after_ms: null,
-    ...rest,
-  });
+  const result = beginAttempt(job);
 
   let url: string;
   let sign: Signer;

@@ -18,6 +18,7 @@ import {
   type DispatchSettings,
   markPolling,
   nextDueIn,
+  QUERY_CANCELED,
   reapLeases,
   recordDispatches,
   ringIfDue,
@@ -30,8 +31,6 @@ const CLAIM_BATCH = 50;
 /** How many jobs of functions are run in one statement, and how long it may take; milliseconds. */
 const RUN_BATCH = 500;
 const RUN_MS = 10_000;
-/** SQLSTATE of a statement that ran out of its time. */
-const QUERY_CANCELED = "57014";
 /** Outcomes that come in within this many milliseconds are written together. */
 const GATHER_MS = 25;
 /** Pauses between two looks at an empty queue: short ones at first, then longer; milliseconds. */

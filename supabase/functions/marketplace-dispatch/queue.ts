@@ -15,6 +15,9 @@ export const DispatchSettings = z.object({
 });
 export type DispatchSettings = z.infer<typeof DispatchSettings>;
 
+/** `query_canceled`, the SQLSTATE of a statement that ran out of its time. */
+export const QUERY_CANCELED = "57014";
+
 /** A leased job, ready to be sent. */
 export interface ClaimedJob {
   job_id: string;
